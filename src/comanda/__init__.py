@@ -1,0 +1,1 @@
+"""comanda: a task queue for Python web applications."""

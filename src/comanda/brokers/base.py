@@ -1,0 +1,237 @@
+"""The broker contract (design section 6): few verbs, all in batches, plain synchronous objects.
+
+A broker moves data and nothing else: policies are decided before (`comanda.outcome`), waiting and batching around it
+(`comanda.producer`). Every implementation passes `comanda.testing.conformance`, which is shipped for third parties.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..errors import NotSupported
+from .records import (
+    Beat,
+    Claimed,
+    Demand,
+    Enqueued,
+    Exchanged,
+    JobFilter,
+    JobRecord,
+    NewJob,
+    Outcome,
+    QueueRecord,
+    Rescued,
+    State,
+    WorkerInfo,
+    WorkerRecord,
+)
+from .statements import Statement
+
+CRASH_LIMIT = 3
+"""A job whose worker died this often under it is quarantined (guarantee 5, R16)."""
+
+PROMOTION_STEP = 500
+"""Due jobs that one claim makes ready at most."""
+
+ENQUEUE_LIMIT = 10_000
+"""Jobs in one transaction at most (design section 3)."""
+
+
+StartedOf = Callable[[int], Collection[int] | None]
+"""Owner id to the row ids that its process was executing; None when nobody knows."""
+
+
+class Capability(StrEnum):
+    """What a broker may or may not be able to do; the rest of the contract is owed by all."""
+
+    DURABLE = "durable"
+    CROSS_PROCESS = "cross_process"
+    TRANSACTIONAL_ENQUEUE = "transactional_enqueue"
+
+
+class Broker(ABC):
+    """Where jobs live and are handed out.
+
+    Thread-safe. Every verb has a deadline and raises BrokerUnavailable or BrokerTimeout, never a driver's exception.
+    """
+
+    capabilities: ClassVar[frozenset[Capability]]
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect, check the store and bring its schema up to date. Idempotent; every other verb does it by need."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of every connection, socket and file. Idempotent; the next verb opens again."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """After a fork, in the child: drop everything inherited without closing it (R23)."""
+
+    # -- producing ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
+        """Store a batch in one durable transaction; answer for each job, in order.
+
+        A job whose id exists is answered with `created=False`; so is one whose unique key an unfinished job holds,
+        with that job's id. What is wrong with one item (a queue of the other kind) is that item's `error`; the
+        others are stored.
+        """
+
+    def enqueue_statements(self, job: NewJob) -> list[Statement]:
+        """Return the enqueue of one job as statements for the caller's own connection, to be run in order.
+
+        The first row of the last one holds the id of the stored job: an existing one's when the unique key is held.
+        """
+        raise NotSupported(f"{type(self).__name__} cannot enqueue in the caller's transaction")
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """Open a write transaction on the store's own file for application data; yields the driver's connection."""
+        raise NotSupported(f"{type(self).__name__} has no transactions that an application could share")
+
+    # -- working ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def register(self, worker: WorkerInfo) -> int:
+        """Make a new owner id, never used before; unpark the jobs of its tasks."""
+
+    @abstractmethod
+    def deregister(self, owner: int) -> None:
+        """End an owner in order: what it still holds goes back uncharged."""
+
+    @abstractmethod
+    def exchange(self, owner: int, outcomes: Sequence[Outcome], demand: Demand) -> Exchanged:
+        """Settle the last batch and claim the next in one round trip: the hot path.
+
+        Claiming is atomic: each job gets a new fence and stays in the store. Due scheduled jobs are made ready first
+        (at most 500); jobs whose expiry has passed become `expired` instead of being claimed. Order inside one queue:
+        priority, due time, enqueue order. Outcomes count only while (job, fence, owner) still hold; the others are
+        returned. A claim without outcomes may commit with less durability than an enqueue: at worst a job runs again.
+        """
+
+    def claim(self, owner: int, demand: Demand) -> list[Claimed]:
+        """Take due jobs."""
+        return self.exchange(owner, (), demand).claimed
+
+    def settle(self, owner: int, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Write outcomes durably; return those refused because the job had moved on."""
+        return self.exchange(owner, outcomes, Demand(limit=0, tasks=frozenset())).refused
+
+    @abstractmethod
+    def heartbeat(self, owners: Sequence[int]) -> Beat:
+        """Renew the leases of `owners`; say which are dead already and which of their jobs shall stop."""
+
+    @abstractmethod
+    def release(self, owner: int, started: Collection[int] | None) -> int:
+        """Declare `owner` dead and hand its jobs back at once; return how many.
+
+        `started` are the row ids that were being executed: each is charged one crash, recorded as a lost attempt and
+        quarantined at CRASH_LIMIT; the rest go back uncharged. None: nobody knows, all are charged.
+        """
+
+    @abstractmethod
+    def rescue(self, lease: float, started: StartedOf) -> Rescued:
+        """Release the jobs of owners that have been silent for `lease` seconds, re-checked inside the update.
+
+        `started(owner)` says which of their jobs were being executed, as for `release`. Also parks jobs whose task
+        no live worker knows and expires overdue ones. Every worker calls it, every 2 s. Owners of this host that are
+        gone by the sign of their lock file are found by `comanda.worker.presence` and handed to `release`.
+        """
+
+    # -- operating ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def cancel(self, which: JobFilter) -> list[bytes]:
+        """End waiting jobs as `cancelled` and ask running ones to stop; return the ids of both."""
+
+    @abstractmethod
+    def retry(self, which: JobFilter) -> list[bytes]:
+        """Make terminal jobs ready again with a fresh budget of attempts; record it; return their ids."""
+
+    @abstractmethod
+    def reschedule(self, which: JobFilter, due: int) -> list[bytes]:
+        """Give waiting jobs a new due time; return their ids."""
+
+    @abstractmethod
+    def delete(self, which: JobFilter) -> int:
+        """Remove jobs that are not running; return how many."""
+
+    @abstractmethod
+    def pause(self, queue: str) -> None:
+        """Hand out nothing more from this queue."""
+
+    @abstractmethod
+    def resume(self, queue: str) -> None:
+        """Hand out jobs from this queue again."""
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def get(self, ids: Sequence[bytes], *, attempts: bool = False) -> list[JobRecord | None]:
+        """Return the jobs in the order of `ids`, None where there is none."""
+
+    @abstractmethod
+    def find(self, which: JobFilter, *, limit: int = 100, before: bytes | None = None) -> list[JobRecord]:
+        """Return matching jobs, newest first, older than `before` (a keyset page)."""
+
+    @abstractmethod
+    def counts(self) -> dict[tuple[str, State], int]:
+        """Return how many jobs each queue holds in each state, without scanning jobs."""
+
+    @abstractmethod
+    def queues(self) -> list[QueueRecord]:
+        """Return every queue by name."""
+
+    @abstractmethod
+    def workers(self) -> list[WorkerRecord]:
+        """Return the workers, living ones first."""
+
+    @abstractmethod
+    def states(self, ids: Sequence[bytes]) -> dict[bytes, tuple[State, int]]:
+        """Return state and version of the jobs that exist: what a waiter reads after a hint."""
+
+    # -- keeping ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def prune(self, *, successful_before: int, ended_before: int, keep_at_most: int) -> int:
+        """Remove one step (at most 1,000) of finished jobs that are too old or too many; return how many."""
+
+    @abstractmethod
+    def maintain(self) -> None:
+        """Do the store's own housekeeping, called about once a second by the supervisor (on SQLite: checkpoints)."""
+
+    # -- waiting ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def wait_for_work(self, timeout: float) -> None:
+        """Come back when there may be work, a stop request or a wake(), at most after `timeout` seconds.
+
+        Only a hint: a poll always suffices. Returns earlier when a scheduled job falls due.
+        """
+
+    @abstractmethod
+    def wait_for_change(self, timeout: float) -> None:
+        """Come back when a job may have changed its state, at most after `timeout` seconds."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Make the waits of this process return now. Safe from any thread and from a signal handler."""
+
+    @abstractmethod
+    def ring(self) -> None:
+        """Tell waiting processes that work was committed by somebody else's transaction."""
+
+    @abstractmethod
+    def runtime_directory(self) -> Path | None:
+        """Return the directory where this store's workers on this host keep lock files; None within one process."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, str]:
+        """Return what `info` and `doctor` show about the store: name, absolute path or address, versions."""

@@ -1,0 +1,288 @@
+"""The SQLite broker: the contract's verbs, each handed to the module that knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...clock import SECOND, Clock, SystemClock
+from .. import doorbell
+from ..base import Broker, Capability, StartedOf
+from ..records import (
+    Beat,
+    Demand,
+    Enqueued,
+    Exchanged,
+    JobFilter,
+    JobRecord,
+    NewJob,
+    Outcome,
+    QueueRecord,
+    Rescued,
+    State,
+    WorkerInfo,
+    WorkerRecord,
+)
+from ..statements import Statement
+from . import enqueue, exchange, library, operate, read
+from .checkpoint import Checkpointer, Helper
+from .counts import Moves
+from .liveness import Liveness
+from .names import Names
+from .retention import Pruner
+from .store import Session, Store
+
+_NEXT_DUE = "SELECT min(due) FROM {ns}_jobs WHERE state = 0"
+_POLL = (0.001, 0.05)
+"""Seconds between two looks at `data_version` where no bell can ring: busy, idle (WK2)."""
+
+_HELPER_EVERY = 1_000
+"""Durable writes between two looks at the log's size."""
+
+
+class SQLiteBroker(Broker):
+    """Jobs in a SQLite file, alone or beside the application's own tables."""
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.DURABLE, Capability.CROSS_PROCESS, Capability.TRANSACTIONAL_ENQUEUE}
+    )
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        library_name: str = library.STANDARD,
+        namespace: str = "comanda",
+        clock: Clock | None = None,
+    ) -> None:
+        self.path = Path(path).absolute()
+        self.library = library_name
+        self._clock = clock or SystemClock()
+        self._store = Store(self.path, library_name, namespace, self._clock)
+        self._directory = self.path.with_name(self.path.name + "-comanda")
+        self._reset()
+
+    def _reset(self) -> None:
+        self._names = Names()
+        self._claims = exchange.Claims()
+        self._liveness = Liveness(self._store, self._names, self._clock)
+        self._pruner = Pruner(self._store)
+        self._checkpointer = Checkpointer(self.path)
+        self._helper = Helper(self.path) if library.must_not_checkpoint(self.library) else None
+        self._writes = 0
+        self._ringer = doorbell.Ringer(self._directory)
+        self._bells: dict[str, doorbell.Bell] = {}
+
+    # -- connection ---------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        self._store.open()
+
+    def close(self) -> None:
+        for bell in self._bells.values():
+            bell.close()
+        self._bells.clear()
+        self._ringer.close()
+        if self._helper is not None:
+            self._helper.close()
+        self._store.close()
+
+    def forget(self) -> None:
+        self._store.forget()
+        self._reset()
+
+    @contextmanager
+    def _write(self, *, durable: bool = True) -> Iterator[Session]:
+        try:
+            with self._store.write(durable=durable) as session:
+                yield session
+        except BaseException:
+            self._names.forget()
+            raise
+        self._look_after_log()
+
+    def _look_after_log(self) -> None:
+        self._writes += 1
+        if self._helper is not None and self._writes % _HELPER_EVERY == 0:
+            self._helper.run_if_needed()
+
+    # -- producing ----------------------------------------------------------------------------------------------
+
+    def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
+        with self._write() as session:
+            answers = enqueue.store(session, self._names, jobs, self._clock.now())
+        self._ringer.ring("work")
+        return answers
+
+    def enqueue_statements(self, job: NewJob) -> list[Statement]:
+        return enqueue.foreign_statements(self._store.text, job, self._clock.now())
+
+    @contextmanager
+    def transaction(self) -> Iterator[Any]:
+        with self._write() as session:
+            yield session.raw
+        self._ringer.ring("work")
+
+    # -- working ------------------------------------------------------------------------------------------------
+
+    def register(self, worker: WorkerInfo) -> int:
+        self._bell("work")
+        return self._liveness.register(worker)
+
+    def deregister(self, owner: int) -> None:
+        self._liveness.end(owner, ())
+        self._ringer.ring("work")
+
+    def exchange(self, owner: int, outcomes: Sequence[Outcome], demand: Demand) -> Exchanged:
+        now = self._clock.now()
+        if not outcomes:
+            with self._store.peek() as session:
+                if not demand.limit or not exchange.has_work(session, now):
+                    return Exchanged([], [])
+        moves = Moves()
+        with self._write(durable=bool(outcomes)) as session:
+            refused = exchange.settle(session, owner, outcomes, self._names, moves, now)
+            claimed = []
+            if demand.limit:
+                exchange.promote(session, moves, now)
+                claimed = self._claims.take(session, owner, demand, self._names, moves, now)
+            moves.write(session)
+        if outcomes:
+            self._ringer.ring("change")
+        return Exchanged(refused, claimed)
+
+    def heartbeat(self, owners: Sequence[int]) -> Beat:
+        return self._liveness.beat(owners)
+
+    def release(self, owner: int, started: Collection[int] | None) -> int:
+        jobs = self._liveness.end(owner, started)
+        self._ring_all()
+        return jobs
+
+    def rescue(self, lease: float, started: StartedOf) -> Rescued:
+        done = self._liveness.rescue(lease, started)
+        if done.jobs or done.expired:
+            self._ring_all()
+        return done
+
+    # -- operating ----------------------------------------------------------------------------------------------
+
+    def cancel(self, which: JobFilter) -> list[bytes]:
+        done = operate.cancel(self._store, which)
+        self._ring_all()
+        return done
+
+    def retry(self, which: JobFilter) -> list[bytes]:
+        done = operate.retry(self._store, which)
+        self._ring_all()
+        return done
+
+    def reschedule(self, which: JobFilter, due: int) -> list[bytes]:
+        done = operate.reschedule(self._store, which, due)
+        self._ring_all()
+        return done
+
+    def delete(self, which: JobFilter) -> int:
+        deleted = operate.delete(self._store, which)
+        self._ring_all()
+        return deleted
+
+    def pause(self, queue: str) -> None:
+        operate.pause(self._store, queue, paused=True)
+
+    def resume(self, queue: str) -> None:
+        operate.pause(self._store, queue, paused=False)
+        self._ringer.ring("work")
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def get(self, ids: Sequence[bytes], *, attempts: bool = False) -> list[JobRecord | None]:
+        with self._store.read() as session:
+            return read.get(session, self._names, ids, attempts=attempts)
+
+    def find(self, which: JobFilter, *, limit: int = 100, before: bytes | None = None) -> list[JobRecord]:
+        with self._store.read() as session:
+            return read.find(session, self._names, which, limit, before)
+
+    def counts(self) -> dict[tuple[str, State], int]:
+        with self._store.read() as session:
+            return read.counts(session)
+
+    def queues(self) -> list[QueueRecord]:
+        with self._store.read() as session:
+            return read.queues(session)
+
+    def workers(self) -> list[WorkerRecord]:
+        return self._liveness.workers()
+
+    def states(self, ids: Sequence[bytes]) -> dict[bytes, tuple[State, int]]:
+        with self._store.read() as session:
+            return read.states(session, ids)
+
+    # -- keeping ------------------------------------------------------------------------------------------------
+
+    def prune(self, *, successful_before: int, ended_before: int, keep_at_most: int) -> int:
+        return self._pruner.step(successful_before, ended_before, keep_at_most)
+
+    def maintain(self) -> None:
+        self._checkpointer.run()
+
+    # -- waiting ------------------------------------------------------------------------------------------------
+
+    def wait_for_work(self, timeout: float) -> None:
+        with self._store.peek() as session:
+            due = session.run(_NEXT_DUE)[0][0]
+        if due is not None:
+            timeout = min(timeout, max(0.0, (due - self._clock.now()) / SECOND))
+        self._wait("work", timeout)
+
+    def wait_for_change(self, timeout: float) -> None:
+        self._wait("change", timeout)
+
+    def wake(self) -> None:
+        for bell in list(self._bells.values()):
+            bell.wake()
+
+    def ring(self) -> None:
+        self._ringer.ring("work")
+
+    def _ring_all(self) -> None:
+        self._ringer.ring("work")
+        self._ringer.ring("change")
+
+    def _bell(self, topic: str) -> doorbell.Bell:
+        if topic not in self._bells:
+            self.open()
+            self._bells[topic] = doorbell.Bell(doorbell.make_private(self._directory), topic)
+        return self._bells[topic]
+
+    def _wait(self, topic: str, timeout: float) -> None:
+        bell = self._bell(topic)
+        if bell.rings:
+            bell.wait(timeout)
+            return
+        until = self._clock.monotonic() + timeout
+        pause, seen = _POLL[0], self._data_version()
+        while (left := until - self._clock.monotonic()) > 0:
+            if bell.wait(min(pause, left)) or self._data_version() != seen:
+                return
+            pause = min(pause * 1.5, _POLL[1])
+
+    def _data_version(self) -> int:
+        with self._store.peek() as session:
+            return int(session.run("PRAGMA data_version")[0][0])
+
+    # -- about itself -------------------------------------------------------------------------------------------
+
+    def runtime_directory(self) -> Path | None:
+        return doorbell.make_private(self._directory)
+
+    def describe(self) -> dict[str, str]:
+        version = ".".join(map(str, library.version(self.library)))
+        return {
+            "store": f"sqlite:///{self.path}",
+            "library": f"{self.library} with SQLite {version}",
+            "durability": "WAL, synchronous=FULL",
+        }

@@ -1,0 +1,132 @@
+"""Which SQLite library serves a file, and what its version allows (design section 6, R40, R43)."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigurationError
+
+STANDARD = "sqlite3"
+APSW = "apsw"
+
+_OLDEST = (3, 37, 0)
+
+_lock = threading.RLock()
+_in_use: dict[tuple[int, int], tuple[str, int]] = {}
+"""(device, inode) of a database to the library that has it open in this process, and how often."""
+_hooked = False
+
+
+def version(name: str) -> tuple[int, int, int]:
+    """Return the version of the SQLite inside a library."""
+    if name == STANDARD:
+        text = sqlite3.sqlite_version
+    else:
+        import apsw
+
+        text = apsw.sqlite_lib_version()
+    major, minor, patch = (int(part) for part in text.split(".")[:3])
+    return major, minor, patch
+
+
+def has_wal_reset_race(found: tuple[int, int, int]) -> bool:
+    """Return whether a checkpoint that meets a writer can corrupt the file (fixed in 3.51.3, 3.50.7, 3.44.6)."""
+    return not (found >= (3, 51, 3) or (3, 50, 7) <= found < (3, 51, 0) or (3, 44, 6) <= found < (3, 45, 0))
+
+
+def must_not_checkpoint(name: str) -> bool:
+    """Return whether connections of this library have to leave checkpoints to `apsw` in another process."""
+    return has_wal_reset_race(version(name))
+
+
+def check_version(name: str) -> None:
+    """Raise ConfigurationError when the library is older than the SQL comanda writes."""
+    found = version(name)
+    if found < _OLDEST:
+        raise ConfigurationError(
+            f"SQLite {'.'.join(map(str, found))} is too old, comanda needs 3.37 or newer: "
+            "use sqlite+apsw:///… , which brings its own, with a file for the queue alone"
+        )
+
+
+def acquire(path: Path, name: str) -> tuple[int, int]:
+    """Note that this process opens `path` with library `name`; return the key for `release`.
+
+    Two copies of the SQLite library in one process cancel each other's locks on a file, and committed rows vanish
+    (R43). Raises ConfigurationError when the other library has the file open already.
+    """
+    with _lock:
+        status = path.stat()
+        key = (status.st_dev, status.st_ino)
+        holder, count = _in_use.get(key, (name, 0))
+        if holder != name:
+            raise ConfigurationError(_refusal(path, holder, name))
+        if name == APSW:
+            _refuse_foreign(path, key, count)
+            _install_hook()
+        _in_use[key] = (name, count + 1)
+        return key
+
+
+def release(key: tuple[int, int]) -> None:
+    """Note that one connection noted by `acquire` was closed."""
+    with _lock:
+        name, count = _in_use[key]
+        if count > 1:
+            _in_use[key] = (name, count - 1)
+        else:
+            del _in_use[key]
+
+
+def forget_all() -> None:
+    """After a fork, in the child: nothing inherited may be used, so nothing is open."""
+    _in_use.clear()
+
+
+def _refusal(path: Path, holder: str, wanted: str) -> str:
+    return (
+        f"{path} is open in this process through {holder} and must not be opened through {wanted} as well: two SQLite "
+        "libraries in one process cancel each other's locks on a file, and committed rows vanish. Either use "
+        f"sqlite:///{path} everywhere (shared with SQLAlchemy, Django, sqlite3), or give the queue a file of its own "
+        "with sqlite+apsw:///… and reach it through app.transaction()"
+    )
+
+
+def _refuse_foreign(path: Path, key: tuple[int, int], ours: int) -> None:
+    """Refuse apsw on a file that something else in this process has open (Linux: its open descriptors)."""
+    descriptors = Path("/proc/self/fd")
+    if ours or not descriptors.is_dir():
+        return
+    for descriptor in descriptors.iterdir():
+        try:
+            status = descriptor.stat()
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) == key:
+            raise ConfigurationError(_refusal(path, "another library", APSW))
+
+
+def _install_hook() -> None:
+    global _hooked
+    if not _hooked:
+        sys.addaudithook(_refuse_standard)
+        _hooked = True
+
+
+def _refuse_standard(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse `sqlite3.connect` to a file that apsw has open in this process."""
+    if event != "sqlite3.connect" or not _in_use:
+        return
+    target = arguments[0]
+    try:
+        name = os.fsdecode(target).removeprefix("file:").partition("?")[0]
+        status = os.stat(name)
+    except (TypeError, OSError, ValueError):
+        return
+    if _in_use.get((status.st_dev, status.st_ino), ("", 0))[0] == APSW:
+        raise ConfigurationError(_refusal(Path(name), APSW, STANDARD))

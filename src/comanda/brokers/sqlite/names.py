@@ -1,0 +1,69 @@
+"""Task and queue names as small integers (PG15), cached: an id never changes and is never removed."""
+
+from __future__ import annotations
+
+from ...errors import ConfigurationError
+from ..records import MESSAGE
+from .store import Session
+
+_ADD_TASK = "INSERT INTO {ns}_tasks (name) VALUES (?) ON CONFLICT DO NOTHING"
+_TASK = "SELECT n FROM {ns}_tasks WHERE name = ?"
+_TASKS = "SELECT n, name FROM {ns}_tasks"
+_ADD_QUEUE = "INSERT INTO {ns}_queues (name, messages) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_QUEUE = "SELECT n, messages FROM {ns}_queues WHERE name = ?"
+_QUEUES = "SELECT n, name FROM {ns}_queues"
+
+
+class Names:
+    """What this process knows of the tables `tasks` and `queues`. A transaction that fails must `forget` what it added."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the cache: a rollback may have undone an insert."""
+        self._task_ids: dict[str, int] = {}
+        self._task_names: dict[int, str] = {}
+        self._queue_ids: dict[tuple[str, bool], int] = {}
+        self._queue_names: dict[int, str] = {}
+
+    def task_id(self, session: Session, name: str) -> int:
+        """Return the number of a task, adding it when it is new."""
+        found = self._task_ids.get(name)
+        if found is None:
+            session.run(_ADD_TASK, (name,))
+            found = self._task_ids[name] = session.run(_TASK, (name,))[0][0]
+        return found
+
+    def queue_id(self, session: Session, name: str, task: str) -> int:
+        """Return the number of a queue, adding it when it is new.
+
+        Raises ConfigurationError when the queue holds messages and `task` is a task, or the reverse.
+        """
+        messages = task == MESSAGE
+        found = self._queue_ids.get((name, messages))
+        if found is None:
+            session.run(_ADD_QUEUE, (name, messages))
+            found, kind = session.run(_QUEUE, (name,))[0]
+            if bool(kind) is not messages:
+                raise ConfigurationError(kind_clash(name, holds_messages=bool(kind)))
+            self._queue_ids[(name, messages)] = found
+        return found
+
+    def task_name(self, session: Session, number: int) -> str:
+        """Return the name of a task."""
+        if number not in self._task_names:
+            self._task_names = {n: name for n, name in session.run(_TASKS)}
+        return self._task_names[number]
+
+    def queue_name(self, session: Session, number: int) -> str:
+        """Return the name of a queue."""
+        if number not in self._queue_names:
+            self._queue_names = {n: name for n, name in session.run(_QUEUES)}
+        return self._queue_names[number]
+
+
+def kind_clash(name: str, *, holds_messages: bool) -> str:
+    """Return the sentence for a queue used as the other kind."""
+    holds, wanted = ("messages", "jobs") if holds_messages else ("jobs", "messages")
+    return f"queue {name!r} holds {holds} and cannot take {wanted}: give them a queue of their own"

@@ -1,0 +1,44 @@
+"""Public job ids: UUIDv7 (RFC 9562 section 5.7), from one `os.urandom` a batch.
+
+Time-ordered ids keep inserts at the right edge of the index: random ones halve the SQLite loop (172k against 78k
+jobs/s, design section 6). Inside they are 16 bytes, outside the usual 36 characters.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from uuid import UUID
+
+from .errors import ConfigurationError
+
+
+def new_ids(count: int) -> list[bytes]:
+    """Return `count` UUIDv7 in ascending order.
+
+    The 12 bits after the version count up inside the batch's millisecond (RFC 9562 section 6.2, method 1), so that
+    a batch keeps its order; the 62 bits behind stay random.
+    """
+    stamp = time.time_ns() // 1_000_000
+    noise = os.urandom(8 * count)
+    made = []
+    for index in range(count):
+        step, counter = divmod(index, 0x1000)
+        head = ((stamp + step) << 16) | 0x7000 | counter
+        tail = noise[8 * index : 8 * index + 8]
+        made.append(head.to_bytes(8, "big") + bytes((tail[0] & 0x3F | 0x80,)) + tail[1:])
+    return made
+
+
+def to_text(job_id: bytes) -> str:
+    """Return the 36 characters of an id."""
+    digits = job_id.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def from_text(job_id: str | UUID) -> bytes:
+    """Return the 16 bytes of an id; raise ConfigurationError when it is none."""
+    try:
+        return (job_id if isinstance(job_id, UUID) else UUID(job_id)).bytes
+    except (ValueError, AttributeError, TypeError):
+        raise ConfigurationError(f"{job_id!r} is not a job id (36 characters such as {to_text(bytes(16))})") from None
