@@ -1,0 +1,11 @@
+"""How the whole suite runs. Fixtures stand beside the tests that use them."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+# No deadline for a single example: on two busy cores the first one pays for imports. The limit on a whole test holds.
+settings.register_profile("comanda", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("comanda")
