@@ -178,8 +178,10 @@ class Broker(ABC):
         """Return the jobs in the order of `ids`, None where there is none."""
 
     @abstractmethod
-    def find(self, which: JobFilter, *, limit: int = 100, before: bytes | None = None) -> list[JobRecord]:
-        """Return matching jobs, newest first, older than `before` (a keyset page)."""
+    def find(
+        self, which: JobFilter, *, limit: int = 100, after: bytes | None = None, oldest_first: bool = False
+    ) -> list[JobRecord]:
+        """Return one page of matching jobs by id, newest first unless `oldest_first`; the page begins behind `after`."""
 
     @abstractmethod
     def counts(self) -> dict[tuple[str, State], int]:

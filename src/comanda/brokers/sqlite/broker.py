@@ -202,9 +202,11 @@ class SQLiteBroker(Broker):
         with self._store.read() as session:
             return read.get(session, self._names, ids, attempts=attempts)
 
-    def find(self, which: JobFilter, *, limit: int = 100, before: bytes | None = None) -> list[JobRecord]:
+    def find(
+        self, which: JobFilter, *, limit: int = 100, after: bytes | None = None, oldest_first: bool = False
+    ) -> list[JobRecord]:
         with self._store.read() as session:
-            return read.find(session, self._names, which, limit, before)
+            return read.find(session, self._names, which, limit, after, oldest_first=oldest_first)
 
     def counts(self) -> dict[tuple[str, State], int]:
         with self._store.read() as session:

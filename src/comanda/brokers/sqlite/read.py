@@ -50,12 +50,15 @@ def get(session: Session, names: Names, ids: Sequence[bytes], *, attempts: bool)
     return found
 
 
-def find(session: Session, names: Names, which: JobFilter, limit: int, before: bytes | None) -> list[JobRecord]:
-    """Return one page, newest first."""
+def find(
+    session: Session, names: Names, which: JobFilter, limit: int, after: bytes | None, *, oldest_first: bool
+) -> list[JobRecord]:
+    """Return one page by id."""
     term, values = condition(session, which)
-    if before is not None:
-        term, values = f"{term} AND id < ?", [*values, before]
-    rows = session.run(f"{_JOB}{term} ORDER BY id DESC LIMIT ?", (*values, limit))
+    comparison, order = (">", "ASC") if oldest_first else ("<", "DESC")
+    if after is not None:
+        term, values = f"{term} AND id {comparison} ?", [*values, after]
+    rows = session.run(f"{_JOB}{term} ORDER BY id {order} LIMIT ?", (*values, limit))
     return [_record(session, names, row, attempts=False) for row in rows]
 
 
