@@ -44,7 +44,8 @@ coverage: $(TEST_READY)  ## run the suite under coverage, child processes too; f
 bench: $(TEST_READY)  ## measure against the bare loops; ARGS=… goes to benchmarks/run.py
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
-lock: $(TEST_READY)  ## write requirements/*.txt again; ARGS=--upgrade takes versions at least 7 days old
+lock:  ## write requirements/*.txt again; ARGS=--upgrade takes versions at least 7 days old
+	@test -x $(BIN)/uv || $(MAKE) --no-print-directory $(TEST_READY)  # no stamp: a lock that no longer installs must be mendable
 	$(LOCK) $(ARGS) pyproject.toml requirements/run.in --extra demo --extra dev -o requirements/run.txt >/dev/null
 	$(LOCK) $(ARGS) pyproject.toml requirements/run.in requirements/test.in --all-extras -o requirements/test.txt >/dev/null
 	@! grep -nE '://|^-|file:' requirements/run.txt requirements/test.txt || \
