@@ -16,6 +16,7 @@
     │   ├── DuplicateJob             .job_id
     │   ├── QueueFull
     │   └── NotInTransaction
+    ├── QueueEmpty                   no message came in time (also a queue.Empty)
     └── JobError                     about one job
         ├── JobNotFound
         ├── JobFailed                .error_type, .error_message, .remote_traceback
@@ -34,6 +35,7 @@ The docstring of a class is its default message.
 
 from __future__ import annotations
 
+import queue
 from datetime import timedelta
 
 
@@ -131,6 +133,10 @@ class NotInTransaction(EnqueueError):
     """using(connection=…) needs a connection with an open transaction."""
 
 
+class QueueEmpty(ComandaError, queue.Empty):
+    """The message queue stayed empty."""
+
+
 class JobError(ComandaError):
     """Something about one job."""
 
@@ -183,5 +189,3 @@ class Cancelled(BaseException):
 
 class TimedOut(BaseException):
     """Raised inside a running task whose time limit has passed."""
-
-

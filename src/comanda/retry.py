@@ -68,4 +68,3 @@ NEVER = Retry(max_attempts=1)
 
 DEFAULT = Retry()
 """5 attempts, 2 s · 2ⁿ with full jitter, at most 10 minutes."""
-

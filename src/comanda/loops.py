@@ -1,0 +1,19 @@
+"""Blocking verbs on a thread that runs an event loop stop every other coroutine of it: say so (design section 3)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import warnings
+
+from .errors import ConfigurationError
+
+
+def forbid_in_loop(verb: str, twin: str) -> None:
+    """Warn once per call site when a loop runs on this thread; raise ConfigurationError under pytest and `comanda dev`."""
+    if asyncio._get_running_loop() is None:
+        return
+    sentence = f"{verb}() blocks the event loop of this thread: await {twin}() instead"
+    if "PYTEST_CURRENT_TEST" in os.environ or "COMANDA_DEV" in os.environ:
+        raise ConfigurationError(sentence)
+    warnings.warn(sentence, RuntimeWarning, stacklevel=3)

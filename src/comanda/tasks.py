@@ -1,0 +1,133 @@
+"""Making tasks out of functions, and options for undecorated ones."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
+
+from .codec import Codec
+from .errors import ConfigurationError, UnknownOption
+from .job import Job
+from .options import JobOptions, Options, check_priority, check_queue
+from .options import encode as encode_options
+from .retry import DEFAULT, Retry
+from .task import AsyncTask, SyncTask, Task, name_of
+
+if TYPE_CHECKING:
+    from .app import Comanda
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_OPTIONS = (
+    *("name", "aliases", "queue", "priority", "retry", "timeout", "isolate", "codec", "payload_limit"),
+    "result_limit",
+)
+_USING = (
+    *("run_after", "priority", "queue", "unique_key", "on_conflict", "expires", "retry", "timeout", "id"),
+    "connection",
+)
+
+
+class Decorator(Protocol):
+    """What `@app.task(…)` is: keeps the function's arguments and its result's type."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
+
+
+def make(app: Comanda, function: Callable[..., Any], **options: Any) -> Task[..., Any]:
+    """Return the task of a function; errors as `Comanda.task`."""
+    _refuse_unknown("@app.task", options, _OPTIONS)
+    return _make(app, function, **options)
+
+
+def _make(
+    app: Comanda,
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    aliases: Sequence[str] = (),
+    queue: str = "default",
+    priority: int = 0,
+    retry: Retry | None = None,
+    timeout: float | timedelta | None = None,
+    isolate: bool = False,
+    codec: Codec | None = None,
+    payload_limit: int | None = None,
+    result_limit: int | None = None,
+) -> Task[..., Any]:
+    stored = JobOptions(content_type=None if codec is None else codec.content_type)
+    kind = AsyncTask if inspect.iscoroutinefunction(function) else SyncTask
+    return kind(
+        app,
+        function,
+        name=_check_name(name) if name is not None else name_of(function),
+        aliases=[_check_name(alias) for alias in aliases],
+        retry=_check_retry(retry),
+        timeout=timeout,
+        isolate=isolate,
+        codec=codec,
+        payload_limit=payload_limit or app.settings.payload_limit,
+        result_limit=result_limit or app.settings.result_limit,
+        options=Options(queue=check_queue(queue), priority=check_priority(priority), stored=encode_options(stored)),
+    )
+
+
+def _check_name(name: Any) -> str:
+    if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
+        raise ConfigurationError(f"a task's name is 1 to 200 printable characters, got {name!r:.220}")
+    return name
+
+
+def _check_retry(retry: Any) -> Retry:
+    if retry is not None and not isinstance(retry, Retry):
+        raise ConfigurationError(f"retry takes Retry(max_attempts=…), got {retry!r:.100}")
+    return DEFAULT if retry is None else retry
+
+
+def _refuse_unknown(where: str, given: dict[str, Any], known: Sequence[str]) -> None:
+    for option in given:
+        if option not in known:
+            close = get_close_matches(option, known, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+            raise UnknownOption(f"{where} has no option {option!r}{hint}")
+
+
+class Using:
+    """`app.using(…)`: options for a function without decorator."""
+
+    def __init__(self, app: Comanda, options: dict[str, Any]) -> None:
+        _refuse_unknown("using", options, _USING)
+        self._app = app
+        self._options = options
+
+    @overload
+    def enqueue(
+        self, function: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[R]: ...
+
+    @overload
+    def enqueue(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Job[R]: ...
+
+    def enqueue(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job[Any]:
+        """Enqueue the function under these options; errors as `Task.enqueue`."""
+        return self._app.task_of(function).using(**self._options).enqueue(*args, **kwargs)
+
+    @overload
+    async def aenqueue(
+        self, function: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[R]: ...
+
+    @overload
+    async def aenqueue(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Job[R]: ...
+
+    async def aenqueue(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job[Any]:
+        """Like `enqueue`."""
+        return await self._app.task_of(function).using(**self._options).aenqueue(*args, **kwargs)
