@@ -63,7 +63,7 @@ class Comanda:
     # -- declaring ----------------------------------------------------------------------------------------------
 
     @overload
-    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]
 
     @overload
     def task(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
@@ -84,7 +84,7 @@ class Comanda:
         result_limit: int | None = None,
     ) -> tasks.Decorator: ...
 
-    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    def task(self, function: Callable[..., Any] | None = None, **options: Any) -> Any:
         """Declare a task, as `@app.task` or `@app.task(retry=…, timeout=…, queue=…)`.
 
         `name`: what is stored with its jobs (default: module.qualname); `aliases`: former names, so that jobs enqueued
@@ -154,7 +154,7 @@ class Comanda:
             jobs += bulk.handles(self, batch, await self.producer.aenqueue([job for _, job in batch]))
         return jobs
 
-    def task_of(self, function: Callable[..., Any]) -> Task[..., Any]:
+    def task_of(self, function: Callable[..., Any] | Task[..., Any]) -> Task[..., Any]:
         """Return a task as it is, or the task of a plain function of a listed module; else raise ConfigurationError."""
         return function if isinstance(function, Task) else self.tasks.of(function)
 

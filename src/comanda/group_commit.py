@@ -113,7 +113,7 @@ class GroupCommit:
         jobs = batch[0].jobs if len(batch) == 1 else [job for request in batch for job in request.jobs]
         try:
             answers = self._commit(jobs)
-        except BaseException as error:  # every caller of the batch gets its own copy; interrupts pass on as well
+        except BaseException as error:  # noqa: BLE001 - every caller of the batch gets its own copy; interrupts pass on as well
             for request in batch:
                 request.error = error_for_caller(error)
             batch[0].error = error

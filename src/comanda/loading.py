@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigurationError
@@ -21,7 +21,7 @@ def load_app(path: str) -> Comanda:
     """
     from .app import Comanda
 
-    directory = os.getcwd()
+    directory = str(Path.cwd())
     if directory not in sys.path:
         sys.path.insert(0, directory)
     module_name, _, attribute = path.partition(":")
@@ -40,7 +40,7 @@ def _import(name: str, path: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise ConfigurationError(
-                f"there is no module {error.name!r} (wanted for {path!r}); run the command in the directory that holds it"
+                f"there is no module {error.name!r} (wanted for {path!r}); run the command in the directory with it"
             ) from None
         raise
 

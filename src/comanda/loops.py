@@ -10,7 +10,7 @@ from .errors import ConfigurationError
 
 
 def forbid_in_loop(verb: str, twin: str) -> None:
-    """Warn once per call site when a loop runs on this thread; raise ConfigurationError under pytest and `comanda dev`."""
+    """Warn once per call site when a loop runs on this thread; raise ConfigurationError in tests and `comanda dev`."""
     if asyncio._get_running_loop() is None:
         return
     sentence = f"{verb}() blocks the event loop of this thread: await {twin}() instead"

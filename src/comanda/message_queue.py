@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -184,8 +185,8 @@ class MessageQueue(Generic[T]):
         held = await self._atake(timeout)
         try:
             yield held.value
-        except BaseException:
-            await self._app.producer.run(lambda: held.fail(error, GIVEN_BACK))
+        except BaseException as error:
+            await self._app.producer.run(functools.partial(held.fail, error, GIVEN_BACK))
             raise
         await self._app.producer.run(held.acknowledge)
 
@@ -217,7 +218,7 @@ class MessageQueue(Generic[T]):
             try:
                 yield held.value
             except GeneratorExit:
-                held.give_back()
+                await self._app.producer.run(held.give_back)
                 raise
             await self._app.producer.run(held.acknowledge)
 
@@ -227,7 +228,7 @@ class MessageQueue(Generic[T]):
     @overload
     def worker(self, *, timeout: Timeout = None) -> Callable[[Callable[..., Any]], MessageWorker]: ...
 
-    def worker(self, function: Callable[..., Any] | None = None, /, *, timeout: Timeout = None) -> Any:
+    def worker(self, function: Callable[..., Any] | None = None, *, timeout: Timeout = None) -> Any:
         """Turn a function or method into a consumer: calling it serves messages for ever.
 
         An exception marks that message failed (kept, listed, may be retried) and the loop goes on. With `timeout` the

@@ -44,7 +44,7 @@ class MessageWorker:
                 return
             try:
                 self.function(*args, held.value, **kwargs)
-            except Exception as error:  # whatever it is, it is this message's, and the loop goes on (S2-02)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this message's, and the loop goes on (S2-02)
                 self._failed(held, error)
             except BaseException:
                 held.give_back()
@@ -61,10 +61,10 @@ class MessageWorker:
                 return
             try:
                 await self.function(*args, held.value, **kwargs)
-            except Exception as error:  # as above
+            except Exception as error:  # noqa: BLE001 - as above
                 await run(functools.partial(self._failed, held, error))
             except BaseException:
-                held.give_back()
+                await run(held.give_back)
                 raise
             else:
                 await run(held.acknowledge)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -142,7 +143,7 @@ def _check_conflict(policy: Any) -> str:
     return str(policy)
 
 
-_CHECKS = {
+_CHECKS: dict[str, Callable[[Any], Any]] = {
     "queue": check_queue,
     "priority": check_priority,
     "unique_key": _check_key,

@@ -64,7 +64,7 @@ class Producer:
         def work() -> None:
             try:
                 answer, error = step(), None
-            except BaseException as raised:  # whatever it is, it belongs to the coroutine that waits
+            except BaseException as raised:  # noqa: BLE001 - whatever it is, it belongs to the coroutine that waits
                 _call(loop, _settle, [(future, None, raised)])
             else:
                 _call(loop, _settle, [(future, answer, error)])
@@ -94,7 +94,7 @@ class Producer:
         settled: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
         try:
             answers = self._commits.submit([job for jobs, _ in waiting for job in jobs])
-        except BaseException as error:  # each coroutine raises it in its own frame
+        except BaseException as error:  # noqa: BLE001 - each coroutine raises it in its own frame
             settled = [(future, None, error) for _, future in waiting]
         else:
             start = 0

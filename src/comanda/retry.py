@@ -33,7 +33,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     delay: Callable[[int, BaseException], float | timedelta | None] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int) or self.max_attempts < 1:
+        if type(self.max_attempts) is not int or self.max_attempts < 1:
             raise ConfigurationError(f"Retry: max_attempts must be a whole number from 1, got {self.max_attempts!r}")
         if not self.factor >= 1:
             raise ConfigurationError(f"Retry: factor must be at least 1, got {self.factor!r}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
-from .errors import MissingExtra
+from .errors import ConfigurationError, MissingExtra
 
 try:
     from sqlalchemy import Connection, Engine, event
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
     from sqlalchemy.orm import Session, scoped_session
 except ImportError:
@@ -23,7 +25,7 @@ from .transactions import AfterCommit
 def prepare(engine: Engine | AsyncEngine) -> None:
     """Make an engine's connections to a queue's SQLite file safe beside comanda; call it right after create_engine.
 
-    WAL, synchronous=FULL, five seconds of patience for the write lock, and no checkpoints where the interpreter's SQLite
+    WAL, synchronous=FULL, five seconds of patience for the write lock, no checkpoints where the interpreter's SQLite
     has the WAL-reset race: comanda's worker does them (design section 6).
     """
     sync_engine = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
@@ -74,7 +76,7 @@ def _on_connection(broker: Broker, connection: Connection, job: NewJob, after_co
 
 def _run(broker: Broker, connection: Connection, job: NewJob) -> bytes:
     if connection.dialect.name != "sqlite":
-        raise checks.ConfigurationError(
+        raise ConfigurationError(
             f"the connection is to {connection.dialect.name}, but the queue lives in SQLite: "
             "one transaction cannot span two databases"
         )
@@ -90,9 +92,9 @@ def _run(broker: Broker, connection: Connection, job: NewJob) -> bytes:
     for statement in store.enqueue_statements(job):
         try:
             result = connection.exec_driver_sql(statement.sql, statement.parameters)
-        except Exception as error:
-            cause = getattr(error, "orig", None)
-            raise (isinstance(cause, checks.sqlite3.Error) and checks.translated(cause, job.queue)) or error from None
+        except DBAPIError as error:
+            refusal = checks.translated(error.orig, job.queue) if isinstance(error.orig, sqlite3.Error) else None
+            raise refusal or error from None
         rows = list(result) if result.returns_rows else []
     stored: bytes = rows[0][0]
     return stored

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from .brokers.records import NewJob
@@ -70,7 +70,7 @@ class Task(Generic[P, R]):
             function, codec=codec, payload_limit=payload_limit, result_limit=result_limit, name=name
         )
         self.options = options
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(cast(Callable[..., Any], self), function)
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
@@ -99,7 +99,7 @@ class Task(Generic[P, R]):
         `run_after` and `expires` are seconds or timedeltas from now, `run_after` also an aware datetime; `priority`
         -100 to 100, higher first. `unique_key`: no second unfinished job with this key; `on_conflict` keeps the first
         one and returns it (default) or rejects with DuplicateJob. `id`: enqueueing again with it never makes a second
-        job. `connection`: enqueue inside this open transaction. Raises ConfigurationError for a value that does not fit.
+        job. `connection`: enqueue inside this open transaction. Raises ConfigurationError for an unfit value.
         """
         changed = copy.copy(self)
         changed.options = self.options.changed(

@@ -36,7 +36,7 @@ class Decorator(Protocol):
     """What `@app.task(…)` is: keeps the function's arguments and its result's type."""
 
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]
 
     @overload
     def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...

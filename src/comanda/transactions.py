@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from .brokers.base import Broker, Capability
 from .brokers.records import Enqueued, NewJob
@@ -61,8 +61,8 @@ def _runner(broker: Broker, connection: Any) -> Runner:
     for kind in inspect.getmro(type(connection)):
         module = _RUNNERS.get(kind.__module__.partition(".")[0])
         if module is not None:
-            runner: Runner = importlib.import_module(module)  # type: ignore[assignment]
-            return runner
+            return cast(Runner, importlib.import_module(module))
     raise ConfigurationError(
-        f"connection= takes a sqlite3, apsw, aiosqlite or SQLAlchemy connection or session, got {type(connection).__name__}"
+        "connection= takes a sqlite3, apsw, aiosqlite or SQLAlchemy connection or session, "
+        f"got {type(connection).__name__}"
     )

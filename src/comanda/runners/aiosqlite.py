@@ -14,7 +14,7 @@ from ..transactions import AfterCommit
 from . import checks
 
 
-def enqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> bytes:
+def enqueue(_broker: Broker, _connection: Connection, _job: NewJob, _after_commit: AfterCommit) -> bytes:
     """Refuse: an async connection cannot be used without awaiting."""
     raise TypeError("an aiosqlite connection needs await task.using(connection=…).aenqueue(…)")
 

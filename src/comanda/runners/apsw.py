@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from apsw import Connection
 
 from ..brokers.base import Broker
@@ -18,11 +20,11 @@ def enqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: A
     checks.check_file(store, connection.execute("PRAGMA database_list").fetchall())
     if not connection.in_transaction:
         raise NotInTransaction("using(connection=…): the connection has no open transaction; use app.transaction()")
-    rows: list[tuple[bytes]] = []
+    rows: list[Any] = []
     for statement in store.enqueue_statements(job):
         rows = connection.execute(statement.sql, statement.parameters).fetchall()
     after_commit(job.id)
-    return rows[0][0]
+    return cast(bytes, rows[0][0])
 
 
 async def aenqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> bytes:

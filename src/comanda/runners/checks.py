@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ..brokers.base import Broker
 from ..brokers.sqlite import SQLiteBroker, library
@@ -16,15 +15,15 @@ _FULL = 2
 
 
 def sqlite_broker(broker: Broker, driver: str) -> SQLiteBroker:
-    """Return the broker as the SQLite one; raise ConfigurationError unless its file may be used through `driver`."""
+    """Return the broker as a SQLite one; ConfigurationError unless its file may be used through `driver`."""
     if not isinstance(broker, SQLiteBroker):
         raise ConfigurationError(f"a SQLite connection cannot enqueue on {type(broker).__name__}")
     broker.open()
     if driver != broker.library:
         raise ConfigurationError(
-            f"the queue's file {broker.path} belongs to {broker.library}, the connection to {driver}: two SQLite "
-            "libraries in one process lose committed rows. Use sqlite:///… for a file shared with SQLAlchemy, Django or "
-            "sqlite3; with sqlite+apsw:///… use app.transaction()"
+            f"the queue's file {broker.path} belongs to {broker.library}, the connection to {driver}: two "
+            "SQLite libraries in one process lose committed rows. Use sqlite:///… for a file shared with SQLAlchemy, "
+            "Django or sqlite3; with sqlite+apsw:///… use app.transaction()"
         )
     return broker
 
@@ -32,7 +31,7 @@ def sqlite_broker(broker: Broker, driver: str) -> SQLiteBroker:
 def check_file(broker: SQLiteBroker, databases: list[Any]) -> None:
     """Raise ConfigurationError when the connection's main database (rows of `PRAGMA database_list`) is another file."""
     files = [row[2] for row in databases if row[1] == "main"]
-    if not files or not files[0] or not os.path.samefile(files[0], broker.path):
+    if not files or not files[0] or not broker.path.samefile(files[0]):
         where = files[0] if files and files[0] else "a database in memory"
         raise ConfigurationError(
             f"the connection is to {where}, but the queue lives in {broker.path}: one transaction cannot span two files"
@@ -43,8 +42,8 @@ def check_transaction(connection: Any) -> None:
     """Raise NotInTransaction unless a transaction is open on a sqlite3-like connection, or its next write opens one."""
     if connection.in_transaction:
         return
-    autocommit = getattr(connection, "autocommit", sqlite3.LEGACY_TRANSACTION_CONTROL if _HAS_AUTOCOMMIT else -1)
-    opens_one = connection.isolation_level is not None if autocommit == -1 else autocommit is False
+    autocommit = getattr(connection, "autocommit", _LEGACY)
+    opens_one = connection.isolation_level is not None if autocommit == _LEGACY else not autocommit
     if not opens_one:
         raise NotInTransaction(
             "using(connection=…): the connection commits each statement by itself, so the job would not belong to your "
@@ -52,20 +51,21 @@ def check_transaction(connection: Any) -> None:
         )
 
 
-_HAS_AUTOCOMMIT = hasattr(sqlite3, "LEGACY_TRANSACTION_CONTROL")  # Python 3.12
+_LEGACY = -1
+"""What `autocommit` is (sqlite3.LEGACY_TRANSACTION_CONTROL, Python 3.12) when `isolation_level` rules instead."""
 
 
 class Reported:
     """What has been said once in this process."""
 
-    said: set[str] = set()
+    said: ClassVar[set[str]] = set()
 
     @classmethod
     def once(cls, topic: str, sentence: str) -> None:
         """Warn the first time only."""
         if topic not in cls.said:
             cls.said.add(topic)
-            warnings.warn(sentence, RuntimeWarning, stacklevel=6)
+            warnings.warn(sentence, RuntimeWarning, stacklevel=7)
 
 
 def report_settings(broker: SQLiteBroker, synchronous: int, autocheckpoint: int) -> None:
@@ -79,8 +79,8 @@ def report_settings(broker: SQLiteBroker, synchronous: int, autocheckpoint: int)
     if autocheckpoint and library.must_not_checkpoint(library.STANDARD):
         Reported.once(
             f"checkpoint {broker.path}",
-            f"SQLite {sqlite3.sqlite_version} can corrupt a database when a checkpoint meets a writer (fixed in 3.51.3); "
-            f"execute PRAGMA wal_autocheckpoint = 0 on each connection to {broker.path} "
+            f"SQLite {sqlite3.sqlite_version} can corrupt a database when a checkpoint meets a writer (mended in "
+            f"3.51.3): execute PRAGMA wal_autocheckpoint = 0 on each connection to {broker.path} "
             "(SQLAlchemy: comanda.sqlalchemy.prepare(engine)); comanda's worker does the checkpoints",
         )
 
