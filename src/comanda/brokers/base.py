@@ -72,7 +72,10 @@ class Broker(ABC):
 
     @abstractmethod
     def forget(self) -> None:
-        """After a fork, in the child: drop everything inherited without closing it (R23)."""
+        """After a fork, in the child: drop everything inherited without closing it (R23).
+
+        What lives in the process alone stays with the parent: no job may run in both.
+        """
 
     # -- producing ----------------------------------------------------------------------------------------------
 
@@ -112,8 +115,12 @@ class Broker(ABC):
 
         Claiming is atomic: each job gets a new fence and stays in the store. Due scheduled jobs are made ready first
         (at most 500); jobs whose expiry has passed become `expired` instead of being claimed. Order inside one queue:
-        priority, due time, enqueue order. Outcomes count only while (job, fence, owner) still hold; the others are
-        returned. A claim without outcomes may commit with less durability than an enqueue: at worst a job runs again.
+        priority, due time, enqueue order. An owner that is unknown or declared dead claims nothing: it would be rescued
+        by nobody.
+
+        Outcomes count only while (job, fence, owner) still hold; the others are returned. A released job without a
+        delay keeps its place in the line. One that was asked to stop and comes back instead of ending is cancelled. A
+        claim without outcomes may commit with less durability than an enqueue: at worst a job runs again.
         """
 
     def claim(self, owner: int, demand: Demand) -> list[Claimed]:
@@ -130,16 +137,18 @@ class Broker(ABC):
 
     @abstractmethod
     def release(self, owner: int, started: Collection[int] | None) -> int:
-        """Declare `owner` dead and hand its jobs back at once; return how many.
+        """Declare `owner` dead and hand its jobs back at once; return how many. Idempotent.
 
         `started` are the row ids that were being executed: each is charged one crash, recorded as a lost attempt and
-        quarantined at CRASH_LIMIT; the rest go back uncharged. None: nobody knows, all are charged.
+        quarantined at CRASH_LIMIT; the rest go back uncharged. None: nobody knows, all are charged. Those that were
+        asked to stop are cancelled.
         """
 
     @abstractmethod
     def rescue(self, lease: float, started: StartedOf) -> Rescued:
         """Release the jobs of owners that have been silent for `lease` seconds, re-checked inside the update.
 
+        Where the store has no clock of its own, silence begins with the first look of this process at an owner's beat.
         `started(owner)` says which of their jobs were being executed, as for `release`. Also parks jobs whose task
         no live worker knows and expires overdue ones. Every worker calls it, every 2 s. Owners of this host that are
         gone by the sign of their lock file are found by `comanda.worker.presence` and handed to `release`.
@@ -149,15 +158,18 @@ class Broker(ABC):
 
     @abstractmethod
     def cancel(self, which: JobFilter) -> list[bytes]:
-        """End waiting jobs as `cancelled` and ask running ones to stop; return the ids of both."""
+        """End waiting jobs as `cancelled` and ask running ones to stop; return the ids of both. It is recorded."""
 
     @abstractmethod
     def retry(self, which: JobFilter) -> list[bytes]:
-        """Make terminal jobs ready again with a fresh budget of attempts; record it; return their ids."""
+        """Make terminal jobs ready again with a fresh budget of attempts; record it; return their ids.
+
+        A job whose unique key another unfinished job holds stays as it is.
+        """
 
     @abstractmethod
     def reschedule(self, which: JobFilter, due: int) -> list[bytes]:
-        """Give waiting jobs a new due time; return their ids."""
+        """Give waiting jobs a new due time; record it; return their ids."""
 
     @abstractmethod
     def delete(self, which: JobFilter) -> int:
@@ -165,11 +177,11 @@ class Broker(ABC):
 
     @abstractmethod
     def pause(self, queue: str) -> None:
-        """Hand out nothing more from this queue."""
+        """Hand out nothing more from this queue; raise ConfigurationError when nobody has used it yet."""
 
     @abstractmethod
     def resume(self, queue: str) -> None:
-        """Hand out jobs from this queue again."""
+        """Hand out jobs from this queue again; raise ConfigurationError when nobody has used it yet."""
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -181,7 +193,7 @@ class Broker(ABC):
     def find(
         self, which: JobFilter, *, limit: int = 100, after: bytes | None = None, oldest_first: bool = False
     ) -> list[JobRecord]:
-        """Return one page of matching jobs by id, newest first unless `oldest_first`; the page begins behind `after`."""
+        """Return one page of matching jobs by id, newest first unless `oldest_first`; it begins behind `after`."""
 
     @abstractmethod
     def counts(self) -> dict[tuple[str, State], int]:
@@ -203,7 +215,11 @@ class Broker(ABC):
 
     @abstractmethod
     def prune(self, *, successful_before: int, ended_before: int, keep_at_most: int) -> int:
-        """Remove one step (at most 1,000) of finished jobs that are too old or too many; return how many."""
+        """Remove one step (at most 1,000) of finished jobs that are too old or too many; return how many.
+
+        `successful_before` and `ended_before` are moments (µs) before which a successful job, and any other finished
+        one, must have ended. Oldest first; 0 when nothing is left to remove.
+        """
 
     @abstractmethod
     def maintain(self) -> None:
@@ -215,12 +231,13 @@ class Broker(ABC):
     def wait_for_work(self, timeout: float) -> None:
         """Come back when there may be work, a stop request or a wake(), at most after `timeout` seconds.
 
-        Only a hint: a poll always suffices. Returns earlier when a scheduled job falls due.
+        Only a hint: a poll always suffices. Returns earlier when a scheduled job falls due. What happens between two
+        waits of a thread ends the second at once, so that nothing is missed between a claim and the wait after it.
         """
 
     @abstractmethod
     def wait_for_change(self, timeout: float) -> None:
-        """Come back when a job may have changed its state, at most after `timeout` seconds."""
+        """Come back when a job may have ended or an operator changed one, at most after `timeout` seconds."""
 
     @abstractmethod
     def wake(self) -> None:

@@ -51,10 +51,14 @@ class Bell:
 
     def close(self) -> None:
         """Remove the socket."""
+        self.abandon()
+        self._path.unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """After a fork, in the child: let go of the inherited descriptors; the socket stays the parent's."""
         for source in (self._wake_in, self._wake_out, self._socket):
             if source is not None:
                 source.close()
-        self._path.unlink(missing_ok=True)
 
 
 class Ringer:

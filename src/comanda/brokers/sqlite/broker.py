@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,25 +26,29 @@ from ..records import (
     WorkerInfo,
     WorkerRecord,
 )
+from ..rotation import Rotation
 from ..statements import Statement
 from . import enqueue, exchange, library, operate, read
 from .checkpoint import Checkpointer, Helper
+from .connection import DEADLINE
 from .counts import Moves
 from .liveness import Liveness
 from .names import Names
 from .retention import Pruner
 from .store import Session, Store
+from .waiting import Waiting
 
 _NEXT_DUE = "SELECT min(due) FROM {ns}_jobs WHERE state = 0"
-_POLL = (0.001, 0.05)
-"""Seconds between two looks at `data_version` where no bell can ring: busy, idle (WK2)."""
 
 _HELPER_EVERY = 1_000
 """Durable writes between two looks at the log's size."""
 
 
 class SQLiteBroker(Broker):
-    """Jobs in a SQLite file, alone or beside the application's own tables."""
+    """Jobs in a SQLite file, alone or beside the application's own tables.
+
+    `deadline`: seconds after which a verb that cannot get the file raises BrokerTimeout.
+    """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.DURABLE, Capability.CROSS_PROCESS, Capability.TRANSACTIONAL_ENQUEUE}
@@ -56,24 +61,26 @@ class SQLiteBroker(Broker):
         library_name: str = library.STANDARD,
         namespace: str = "comanda",
         clock: Clock | None = None,
+        deadline: float = DEADLINE,
     ) -> None:
         self.path = Path(path).absolute()
         self.library = library_name
         self._clock = clock or SystemClock()
-        self._store = Store(self.path, library_name, namespace, self._clock)
+        self._store = Store(self.path, library_name, namespace, self._clock, deadline=deadline)
         self._directory = self.path.with_name(self.path.name + "-comanda")
         self._reset()
 
     def _reset(self) -> None:
         self._names = Names()
-        self._claims = exchange.Claims()
+        self._rotation = Rotation()
         self._liveness = Liveness(self._store, self._names, self._clock)
         self._pruner = Pruner(self._store)
-        self._checkpointer = Checkpointer(self.path)
+        self._checkpointer = Checkpointer(self.path, self.library)
         self._helper = Helper(self.path) if library.must_not_checkpoint(self.library) else None
         self._writes = 0
         self._ringer = doorbell.Ringer(self._directory)
-        self._bells: dict[str, doorbell.Bell] = {}
+        self._waits: dict[str, Waiting] = {}
+        self._waits_lock = threading.Lock()
 
     # -- connection ---------------------------------------------------------------------------------------------
 
@@ -81,15 +88,18 @@ class SQLiteBroker(Broker):
         self._store.open()
 
     def close(self) -> None:
-        for bell in self._bells.values():
-            bell.close()
-        self._bells.clear()
+        with self._waits_lock:
+            while self._waits:
+                self._waits.popitem()[1].close()
         self._ringer.close()
         if self._helper is not None:
             self._helper.close()
         self._store.close()
 
     def forget(self) -> None:
+        for waits in self._waits.values():
+            waits.abandon()
+        self._ringer.close()
         self._store.forget()
         self._reset()
 
@@ -106,7 +116,7 @@ class SQLiteBroker(Broker):
     def _look_after_log(self) -> None:
         self._writes += 1
         if self._helper is not None and self._writes % _HELPER_EVERY == 0:
-            self._helper.run_if_needed()
+            self._helper.run()
 
     # -- producing ----------------------------------------------------------------------------------------------
 
@@ -121,14 +131,21 @@ class SQLiteBroker(Broker):
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
+        raised: Exception | None = None
         with self._write() as session:
-            yield session.raw
+            try:
+                yield session.raw
+            except Exception as error:  # noqa: BLE001 - the application's own: it passes as it is, untranslated
+                session.abandon()
+                raised = error
+        if raised is not None:
+            raise raised
         self._ringer.ring("work")
 
     # -- working ------------------------------------------------------------------------------------------------
 
     def register(self, worker: WorkerInfo) -> int:
-        self._bell("work")
+        self._waiting("work")
         return self._liveness.register(worker)
 
     def deregister(self, owner: int) -> None:
@@ -147,7 +164,7 @@ class SQLiteBroker(Broker):
             claimed = []
             if demand.limit:
                 exchange.promote(session, moves, now)
-                claimed = self._claims.take(session, owner, demand, self._names, moves, now)
+                claimed = exchange.Claim(session, owner, self._names, moves, now).take(demand, self._rotation)
             moves.write(session)
         if outcomes:
             self._ringer.ring("change")
@@ -159,7 +176,7 @@ class SQLiteBroker(Broker):
     def release(self, owner: int, started: Collection[int] | None) -> int:
         jobs = self._liveness.end(owner, started)
         self._ring_all()
-        return jobs
+        return jobs or 0
 
     def rescue(self, lease: float, started: StartedOf) -> Rescued:
         done = self._liveness.rescue(lease, started)
@@ -229,7 +246,10 @@ class SQLiteBroker(Broker):
         return self._pruner.step(successful_before, ended_before, keep_at_most)
 
     def maintain(self) -> None:
-        self._checkpointer.run()
+        if self._helper is None:
+            self._checkpointer.run()
+        else:
+            self._helper.run()
 
     # -- waiting ------------------------------------------------------------------------------------------------
 
@@ -238,14 +258,14 @@ class SQLiteBroker(Broker):
             due = session.run(_NEXT_DUE)[0][0]
         if due is not None:
             timeout = min(timeout, max(0.0, (due - self._clock.now()) / SECOND))
-        self._wait("work", timeout)
+        self._waiting("work").wait(timeout)
 
     def wait_for_change(self, timeout: float) -> None:
-        self._wait("change", timeout)
+        self._waiting("change").wait(timeout)
 
     def wake(self) -> None:
-        for bell in list(self._bells.values()):
-            bell.wake()
+        for waits in list(self._waits.values()):
+            waits.wake()
 
     def ring(self) -> None:
         self._ringer.ring("work")
@@ -254,23 +274,12 @@ class SQLiteBroker(Broker):
         self._ringer.ring("work")
         self._ringer.ring("change")
 
-    def _bell(self, topic: str) -> doorbell.Bell:
-        if topic not in self._bells:
-            self.open()
-            self._bells[topic] = doorbell.Bell(doorbell.make_private(self._directory), topic)
-        return self._bells[topic]
-
-    def _wait(self, topic: str, timeout: float) -> None:
-        bell = self._bell(topic)
-        if bell.rings:
-            bell.wait(timeout)
-            return
-        until = self._clock.monotonic() + timeout
-        pause, seen = _POLL[0], self._data_version()
-        while (left := until - self._clock.monotonic()) > 0:
-            if bell.wait(min(pause, left)) or self._data_version() != seen:
-                return
-            pause = min(pause * 1.5, _POLL[1])
+    def _waiting(self, topic: str) -> Waiting:
+        with self._waits_lock:
+            if topic not in self._waits:
+                self.open()
+                self._waits[topic] = Waiting(self._directory, topic, self._data_version)
+            return self._waits[topic]
 
     def _data_version(self) -> int:
         with self._store.peek() as session:
@@ -284,7 +293,7 @@ class SQLiteBroker(Broker):
     def describe(self) -> dict[str, str]:
         version = ".".join(map(str, library.version(self.library)))
         return {
-            "store": f"sqlite:///{self.path}",
+            "store": f"{'sqlite' if self.library == library.STANDARD else 'sqlite+apsw'}:///{self.path}",
             "library": f"{self.library} with SQLite {version}",
             "durability": "WAL, synchronous=FULL",
         }

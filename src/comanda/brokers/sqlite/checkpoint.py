@@ -2,7 +2,7 @@
 
 Libraries with the WAL-reset race never do it (design section 6). The supervisor does, through apsw; where only
 producers run, a short-lived process of its own does, started when the log has grown large:
-`python -m comanda.brokers.sqlite.checkpoint FILE`.
+`python -m comanda.brokers.sqlite FILE`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .side import Side
+
 LARGE = 32 * 1024 * 1024
 """Bytes of log at which writers are held up for a moment so that it can start over."""
 
 _SMALL = 4 * 1024 * 1024
+_PATIENCE = 2.0
+"""Seconds to wait for readers and writers before a large log is cut; the next second tries again."""
 
 
 def log_size(path: Path) -> int:
@@ -26,52 +30,47 @@ def log_size(path: Path) -> int:
 
 
 class Checkpointer:
-    """Keeps the log of one file short, from a process without user code."""
+    """Keeps the log of one file short, with a library that may: from a process without user code."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, library_name: str) -> None:
         self._path = path
+        self._library = library_name
 
     def run(self) -> None:
         """Copy the log into the database; a large one is also cut to nothing, with writers waiting meanwhile."""
         size = log_size(self._path)
         if size < _SMALL:
             return
-        import apsw
-
-        connection = apsw.Connection(str(self._path))
+        side = Side(self._path, self._library, _PATIENCE, read_only=False)
+        connection = side.open(0)
         try:
-            connection.set_busy_timeout(2_000)
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            connection.execute(f"PRAGMA busy_timeout = {int(_PATIENCE * 1000)}")
+            # Both answer (busy, …) instead of raising when a long reader pins the log.
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
             if size >= LARGE:
-                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        except apsw.BusyError:
-            pass  # a long reader pins the log; the next second tries again
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
-            connection.close()
+            side.close()
 
 
 class Helper:
-    """Starts the checkpoint process from a producer whose own library must not do it; one at a time."""
+    """Checkpoints for a process whose own library must not: in a process of its own, one at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._process: subprocess.Popen[bytes] | None = None
 
-    def run_if_needed(self) -> None:
+    def run(self) -> None:
         """Start the process when the log is large and none is under way."""
         if self._process is not None and self._process.poll() is None:
             return
         self._process = None
         if log_size(self._path) >= LARGE:
-            command = [sys.executable, "-m", __name__, str(self._path)]
-            self._process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own module
+            command = [sys.executable, "-m", __package__, str(self._path)]
+            self._process = subprocess.Popen(command, start_new_session=True)
 
     def close(self) -> None:
         """Wait for a process under way."""
         if self._process is not None:
             self._process.wait()
             self._process = None
-
-
-if __name__ == "__main__":
-    Checkpointer(Path(sys.argv[1])).run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ Row = tuple[Any, ...]
 T = TypeVar("T")
 
 DEADLINE = 5.0
-"""Seconds until a write that cannot get the lock gives up (R24)."""
+"""Seconds until a use that cannot get the lock gives up, unless the store says otherwise (R24)."""
 
 _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
 
@@ -59,7 +60,7 @@ class StandardConnection:
         self.raw = sqlite3.connect(
             path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256
         )
-        if hasattr(self.raw, "setconfig"):  # Python 3.12
+        if sys.version_info >= (3, 12):
             self.raw.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
@@ -99,7 +100,7 @@ class ApswConnection:
         self.raw.close()
 
 
-def connect(path: Path, library_name: str, *, read_only: bool = False) -> Connection:
+def connect(path: Path, library_name: str, deadline: float = DEADLINE, *, read_only: bool = False) -> Connection:
     """Open `path` with every setting made and read back; raise BrokerUnavailable when one does not hold.
 
     Connections on a library with the WAL-reset race never checkpoint (design section 6).
@@ -107,17 +108,17 @@ def connect(path: Path, library_name: str, *, read_only: bool = False) -> Connec
     connection: Connection
     connection = ApswConnection(path) if library_name == library.APSW else StandardConnection(path)
     try:
-        _configure(connection, library.must_not_checkpoint(library_name), read_only)
+        _configure(connection, library.must_not_checkpoint(library_name), deadline, read_only)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _configure(connection: Connection, never_checkpoint: bool, read_only: bool) -> None:
-    mode = connection.execute("PRAGMA journal_mode")[0][0]
+def _configure(connection: Connection, never_checkpoint: bool, deadline: float, read_only: bool) -> None:
+    mode = retry_while_busy(lambda: connection.execute("PRAGMA journal_mode"), deadline)[0][0]
     if mode != "wal":
-        mode = retry_while_busy(lambda: connection.execute("PRAGMA journal_mode = wal"))[0][0]
+        mode = retry_while_busy(lambda: connection.execute("PRAGMA journal_mode = wal"), deadline)[0][0]
     if mode != "wal":
         raise BrokerUnavailable(f"SQLite stayed in journal mode {mode!r}; comanda needs WAL")
     wanted = {
@@ -131,7 +132,7 @@ def _configure(connection: Connection, never_checkpoint: bool, read_only: bool) 
         "fullfsync": 1,
         "query_only": int(read_only),
         # A reader may wait for another process's recovery of the WAL; a writer retries by itself (SQ8).
-        "busy_timeout": int(DEADLINE * 1000) if read_only else 0,
+        "busy_timeout": int(deadline * 1000) if read_only else 0,
     }
     for name, value in wanted.items():
         connection.execute(f"PRAGMA {name} = {value}")
@@ -141,7 +142,7 @@ def _configure(connection: Connection, never_checkpoint: bool, read_only: bool) 
     connection.execute("PRAGMA journal_size_limit = 67108864")
 
 
-def retry_while_busy(step: Callable[[], T], deadline: float = DEADLINE) -> T:
+def retry_while_busy(step: Callable[[], T], deadline: float) -> T:
     """Run `step` until the lock is free, at most `deadline` seconds; then let the busy error through.
 
     A jittered 0.5 to 1.5 ms keeps eight writers within a factor of two of each other; SQLite's own busy_timeout
@@ -170,12 +171,12 @@ def is_busy(error: BaseException) -> bool:
     return code_of(error) in (_BUSY, _LOCKED)
 
 
-def translate(error: BaseException, path: Path) -> BrokerError:
+def translate(error: BaseException, path: Path, deadline: float) -> BrokerError:
     """Return a library's error as comanda's, with what to do about it."""
     code = code_of(error)
     if code in (_BUSY, _LOCKED):
         return BrokerTimeout(
-            f"the database {path} stayed locked by another connection for {DEADLINE:g} s; nothing was written. "
+            f"the database {path} stayed locked by another connection for {deadline:g} s; nothing was written. "
             "If this thread has an open transaction on that file, hand it in: using(connection=…)"
         )
     if code in _SENTENCES:

@@ -7,12 +7,18 @@ from typing import Any
 
 import msgspec
 
+from .. import rules
 from ..base import PROMOTION_STEP
 from ..records import MESSAGE, Claimed, Demand, Kind, Outcome
+from ..rotation import Rotation
 from . import codes
+from .connection import Row
 from .counts import Moves
 from .names import Names
 from .store import Session
+
+EXPIRY_STEP = 500
+"""Expired jobs of one queue that a claim ends before it gives up looking behind them; the rescue ends the rest."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -24,9 +30,12 @@ _END = """
 UPDATE {ns}_jobs SET state = ?, version = version + 1, started = ?, finished = ?
 WHERE n = ? AND fence = ? AND owner = ? AND state = 2
 """
+# A job that was asked to stop does not come back to run again: it is cancelled.
 _GO_BACK = """
-UPDATE {ns}_jobs SET state = ?, version = version + 1, due = ?, attempt = attempt - ?, owner = NULL, stop = 0
+UPDATE {ns}_jobs SET state = CASE WHEN stop THEN 5 ELSE ? END, version = version + 1, due = coalesce(?, due),
+       attempt = attempt - ?, owner = NULL, started = NULL, finished = CASE WHEN stop THEN ? END
 WHERE n = ? AND fence = ? AND owner = ? AND state = 2
+RETURNING state
 """
 _DELETE_MESSAGE = "DELETE FROM {ns}_jobs WHERE n = ? AND fence = ? AND owner = ? AND state = 2"
 _ATTEMPT = """
@@ -39,7 +48,8 @@ _PROMOTE = f"""
 UPDATE {{ns}}_jobs SET state = 1, version = version + 1
 WHERE n IN (SELECT n FROM {{ns}}_jobs WHERE state = 0 AND due <= ? ORDER BY due LIMIT {PROMOTION_STEP})
 RETURNING queue
-"""  # noqa: S608
+"""
+_IS_ALIVE = "SELECT 1 FROM {ns}_workers WHERE n = ? AND ended IS NULL"
 _OPEN_QUEUES = "SELECT n, name FROM {ns}_queues WHERE NOT paused AND messages = ? ORDER BY n"
 # The index `ready` holds (queue, rank, due, n, task): the inner query never touches the table.
 _CLAIM = """
@@ -51,14 +61,14 @@ WHERE n IN (
 RETURNING rank, due, n, id, fence, attempt, crashes, task, payload, options, enqueued, expires
 """
 _EXPIRE = """
-UPDATE {ns}_jobs SET state = 6, version = version + 1, attempt = attempt - 1, started = NULL, finished = ?, owner = NULL
+UPDATE {ns}_jobs SET state = 6, fence = fence - 1, attempt = attempt - 1, started = NULL, finished = ?, owner = NULL
 WHERE n = ?
 """
 
-_ATTEMPT_OUTCOME = {Kind.RETRY: "failed", Kind.SNOOZE: "snoozed", Kind.FAILURE: "failed", Kind.CANCEL: "cancelled"}
 
-
-def settle(session: Session, owner: int, outcomes: Sequence[Outcome], names: Names, moves: Moves, now: int) -> list[Outcome]:
+def settle(
+    session: Session, owner: int, outcomes: Sequence[Outcome], names: Names, moves: Moves, now: int
+) -> list[Outcome]:
     """Write outcomes; return those whose job has moved on."""
     successes = [o for o in outcomes if o.kind == Kind.SUCCESS and o.job.task != MESSAGE]
     refused = _succeed(session, owner, successes, names, moves)
@@ -70,23 +80,22 @@ def settle(session: Session, owner: int, outcomes: Sequence[Outcome], names: Nam
     return refused
 
 
-def _succeed(
-    session: Session, owner: int, outcomes: list[Outcome], names: Names, moves: Moves
-) -> list[Outcome]:
+def _succeed(session: Session, owner: int, outcomes: list[Outcome], names: Names, moves: Moves) -> list[Outcome]:
     """Settle successes at once; only when one is refused, find out which."""
     if not outcomes:
         return []
     rows = [(o.started_at, o.finished_at, o.result, o.job.n, o.job.fence, owner) for o in outcomes]
+    accepted = outcomes
     refused: list[Outcome] = []
     session.run("SAVEPOINT batch")
     if session.many(_SUCCEED, rows) != len(rows):
         session.run("ROLLBACK TO batch")
-        refused = [o for o, row in zip(outcomes, rows, strict=True) if not session.many(_SUCCEED, (row,))]
+        accepted = []
+        for outcome, row in zip(outcomes, rows, strict=True):
+            (accepted if session.many(_SUCCEED, (row,)) else refused).append(outcome)
     session.run("RELEASE batch")
-    lost = {id(outcome) for outcome in refused}
-    for outcome in outcomes:
-        if id(outcome) not in lost:
-            moves.move(names.queue_id(session, outcome.job.queue, outcome.job.task), codes.RUNNING, codes.SUCCESSFUL)
+    for outcome in accepted:
+        moves.move(names.queue_id(session, outcome.job.queue, outcome.job.task), codes.RUNNING, codes.SUCCESSFUL)
     return refused
 
 
@@ -98,29 +107,41 @@ def _settle_one(session: Session, owner: int, outcome: Outcome, names: Names, mo
         accepted = session.many(_DELETE_MESSAGE, (key,))
         moves.add(queue, codes.RUNNING, -accepted)
         return bool(accepted)
-    if outcome.kind in (Kind.FAILURE, Kind.CANCEL):
-        after = codes.FAILED if outcome.kind == Kind.FAILURE else codes.CANCELLED
-        accepted = session.many(_END, ((after, outcome.started_at, outcome.finished_at, *key),))
-    else:
-        after = codes.SCHEDULED if outcome.delay > 0 else codes.READY
-        uncharged = int(outcome.kind != Kind.RETRY)
-        accepted = session.many(_GO_BACK, ((after, now + outcome.delay, uncharged, *key),))
-    moves.move(queue, codes.RUNNING, after, accepted)
-    if accepted and outcome.kind in _ATTEMPT_OUTCOME:
-        _record_attempt(session, owner, outcome)
-    return bool(accepted)
+    after = _end(session, outcome, key) if outcome.kind in _TERMINAL else _go_back(session, outcome, key, now)
+    if after is None:
+        return False
+    moves.move(queue, codes.RUNNING, after)
+    _record_attempt(session, owner, outcome)
+    return True
+
+
+_TERMINAL = {Kind.FAILURE: codes.FAILED, Kind.CANCEL: codes.CANCELLED}
+
+
+def _end(session: Session, outcome: Outcome, key: tuple[int, int, int]) -> int | None:
+    """Write a final outcome; return the state it led to, None when it is refused."""
+    after = _TERMINAL[outcome.kind]
+    return after if session.many(_END, ((after, outcome.started_at, outcome.finished_at, *key),)) else None
+
+
+def _go_back(session: Session, outcome: Outcome, key: tuple[int, int, int], now: int) -> int | None:
+    """Put a job back; return the state it led to, None when it is refused.
+
+    A released job keeps its place in the line; one that is tried again goes to where its delay puts it.
+    """
+    after = codes.SCHEDULED if outcome.delay > 0 else codes.READY
+    due = None if outcome.kind == Kind.RELEASE and not outcome.delay else now + outcome.delay
+    uncharged = int(outcome.kind != Kind.RETRY)
+    rows = session.run(_GO_BACK, (after, due, uncharged, now, *key))
+    return rows[0][0] if rows else None
 
 
 def _record_attempt(session: Session, owner: int, outcome: Outcome) -> None:
-    job, failure = outcome.job, outcome.failure
-    timed_out = failure is not None and failure.reason == "timeout"
-    session.run(
-        _ATTEMPT,
-        (
-            *(job.n, job.fence, job.attempt, "timed_out" if timed_out else _ATTEMPT_OUTCOME[outcome.kind]),
-            *(outcome.started_at, outcome.finished_at, owner, None if failure is None else _encode(failure)),
-        ),
-    )
+    job, failure, recorded = outcome.job, outcome.failure, rules.attempt_outcome(outcome)
+    if recorded is not None:
+        times = (outcome.started_at, outcome.finished_at)
+        stored = None if failure is None else _encode(failure)
+        session.run(_ATTEMPT, (job.n, job.fence, job.attempt, recorded, *times, owner, stored))
 
 
 def has_work(session: Session, now: int) -> bool:
@@ -135,67 +156,61 @@ def promote(session: Session, moves: Moves, now: int) -> None:
             moves.move(queue, codes.SCHEDULED, codes.READY)
 
 
-class Claims:
-    """The claims of one process: remembers whose turn it is among the queues."""
+class Claim:
+    """One claim: what its steps share."""
 
-    def __init__(self) -> None:
-        self._turn = 0
-        self._texts: dict[frozenset[str], str] = {}
+    __slots__ = ("_moves", "_names", "_now", "_owner", "_session", "_text")
 
-    def take(self, session: Session, owner: int, demand: Demand, names: Names, moves: Moves, now: int) -> list[Claimed]:
-        """Claim up to `demand.limit` jobs."""
-        queues = self._visits(session, demand)
-        text = self._text(session, names, demand.tasks)
+    def __init__(self, session: Session, owner: int, names: Names, moves: Moves, now: int) -> None:
+        self._session = session
+        self._owner = owner
+        self._names = names
+        self._moves = moves
+        self._now = now
+        self._text = ""
+
+    def take(self, demand: Demand, rotation: Rotation) -> list[Claimed]:
+        """Take up to `demand.limit` jobs; none for an owner that was declared dead, since nobody would rescue them."""
+        if not self._session.run(_IS_ALIVE, (self._owner,)):
+            return []
+        self._text = _CLAIM % self._names.task_list(self._session, demand.tasks)
+        return rotation.take(self._queues(demand), demand.limit, self._take_from, strict=demand.strict)
+
+    def _queues(self, demand: Demand) -> list[tuple[int, str]]:
+        """Return the open queues, in the order in which the demand names them."""
+        found: list[tuple[int, str]] = self._session.run(_OPEN_QUEUES, (MESSAGE in demand.tasks,))
+        if demand.queues is None:
+            return found
+        by_name = {queue[1]: queue for queue in found}
+        return [by_name[name] for name in demand.queues if name in by_name]
+
+    def _take_from(self, queue: tuple[int, str], wanted: int) -> list[Claimed]:
+        """Take up to `wanted` jobs of one queue; what has expired ends instead."""
+        number, name = queue
         taken: list[Claimed] = []
-        share = demand.limit if demand.strict or not queues else -(-demand.limit // len(queues))
-        full = []
-        for number, name in queues:
-            wanted = min(share, demand.limit - len(taken))
-            got = self._take_from(session, (number, name), (owner, now, number, wanted), text, names, moves)
-            taken += got
-            if len(got) == wanted:
-                full.append((number, name))
-        for number, name in full:
-            wanted = demand.limit - len(taken)
-            if wanted and not demand.strict:
-                taken += self._take_from(session, (number, name), (owner, now, number, wanted), text, names, moves)
+        expired = 0
+        while len(taken) < wanted and expired <= EXPIRY_STEP:
+            rows = self._session.run(self._text, (self._owner, self._now, number, wanted - len(taken)))
+            rows.sort()  # RETURNING promises no order
+            self._moves.move(number, codes.READY, codes.RUNNING, len(rows))
+            overdue = [row for row in rows if row[-1] is not None and row[-1] <= self._now]
+            taken += self._claimed(name, [row for row in rows if row not in overdue] if overdue else rows)
+            if not overdue:
+                break
+            self._expire(number, overdue)
+            expired += len(overdue)
         return taken
 
-    def _visits(self, session: Session, demand: Demand) -> list[tuple[int, str]]:
-        """Return the queues in the order of this visit: as given when strict, else each time another one first."""
-        found = [(n, name) for n, name in session.run(_OPEN_QUEUES, (MESSAGE in demand.tasks,))]
-        if demand.queues is not None:
-            by_name = {name: (n, name) for n, name in found}
-            found = [by_name[name] for name in demand.queues if name in by_name]
-        if demand.strict or len(found) < 2:
-            return found
-        self._turn = (self._turn + 1) % len(found)
-        return found[self._turn :] + found[: self._turn]
-
-    def _text(self, session: Session, names: Names, tasks: frozenset[str]) -> str:
-        if tasks not in self._texts:
-            self._texts[tasks] = _CLAIM % ",".join(str(names.task_id(session, task)) for task in sorted(tasks))
-        return self._texts[tasks]
-
-    def _take_from(
-        self, session: Session, queue: tuple[int, str], parameters: tuple[int, int, int, int], text: str, names: Names, moves: Moves
-    ) -> list[Claimed]:
-        number, name = queue
-        if not parameters[3]:
-            return []
-        rows = session.run(text, parameters)
-        rows.sort()  # RETURNING promises no order
-        now = parameters[1]
-        moves.move(number, codes.READY, codes.RUNNING, len(rows))
-        overdue = [row for row in rows if row[11] is not None and row[11] <= now]
-        for row in overdue:
-            session.run(_EXPIRE, (now, row[2]))
-            moves.move(number, codes.RUNNING, codes.EXPIRED)
+    def _claimed(self, queue: str, rows: list[Row]) -> list[Claimed]:
+        names, session = self._names, self._session
         return [
-            Claimed(n, id_, fence, attempt, crashes, names.task_name(session, task), name, payload, options, enqueued)
-            for _, _, n, id_, fence, attempt, crashes, task, payload, options, enqueued, expires in rows
-            if expires is None or expires > now
+            Claimed(n, id_, fence, attempt, crashes, names.task_name(session, task), queue, payload, options, enqueued)
+            for _, _, n, id_, fence, attempt, crashes, task, payload, options, enqueued, _ in rows
         ]
+
+    def _expire(self, queue: int, rows: list[Row]) -> None:
+        self._session.many(_EXPIRE, [(self._now, row[2]) for row in rows])
+        self._moves.move(queue, codes.RUNNING, codes.EXPIRED, len(rows))
 
 
 def batch_of(parameters: Sequence[Any]) -> str:

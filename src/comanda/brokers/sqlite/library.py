@@ -6,8 +6,10 @@ import os
 import sqlite3
 import sys
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from ...errors import ConfigurationError
 
@@ -15,11 +17,13 @@ STANDARD = "sqlite3"
 APSW = "apsw"
 
 _OLDEST = (3, 37, 0)
+_DESCRIPTORS = Path("/dev/fd")
 
-_lock = threading.RLock()
+lock = threading.RLock()
+"""Taken while connections are noted, and while the process forks."""
+
 _in_use: dict[tuple[int, int], tuple[str, int]] = {}
 """(device, inode) of a database to the library that has it open in this process, and how often."""
-_hooked = False
 
 
 def version(name: str) -> tuple[int, int, int]:
@@ -60,14 +64,15 @@ def acquire(path: Path, name: str) -> tuple[int, int]:
     Two copies of the SQLite library in one process cancel each other's locks on a file, and committed rows vanish
     (R43). Raises ConfigurationError when the other library has the file open already.
     """
-    with _lock:
+    with lock:
         status = path.stat()
         key = (status.st_dev, status.st_ino)
         holder, count = _in_use.get(key, (name, 0))
         if holder != name:
             raise ConfigurationError(_refusal(path, holder, name))
         if name == APSW:
-            _refuse_foreign(path, key, count)
+            if not count and is_open_here(key):
+                raise ConfigurationError(_refusal(path, "another library (or a fork's parent)", APSW))
             _install_hook()
         _in_use[key] = (name, count + 1)
         return key
@@ -75,12 +80,26 @@ def acquire(path: Path, name: str) -> tuple[int, int]:
 
 def release(key: tuple[int, int]) -> None:
     """Note that one connection noted by `acquire` was closed."""
-    with _lock:
+    with lock:
         name, count = _in_use[key]
         if count > 1:
             _in_use[key] = (name, count - 1)
         else:
             del _in_use[key]
+
+
+def is_open_here(key: tuple[int, int]) -> bool:
+    """Return whether this process has a descriptor on the file `key`, whoever opened it."""
+    if not _DESCRIPTORS.is_dir():
+        return False
+    for descriptor in _DESCRIPTORS.iterdir():
+        try:
+            status = descriptor.stat()
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) == key:
+            return True
+    return False
 
 
 def forget_all() -> None:
@@ -97,36 +116,27 @@ def _refusal(path: Path, holder: str, wanted: str) -> str:
     )
 
 
-def _refuse_foreign(path: Path, key: tuple[int, int], ours: int) -> None:
-    """Refuse apsw on a file that something else in this process has open (Linux: its open descriptors)."""
-    descriptors = Path("/proc/self/fd")
-    if ours or not descriptors.is_dir():
-        return
-    for descriptor in descriptors.iterdir():
-        try:
-            status = descriptor.stat()
-        except OSError:
-            continue
-        if (status.st_dev, status.st_ino) == key:
-            raise ConfigurationError(_refusal(path, "another library", APSW))
-
-
+@cache
 def _install_hook() -> None:
-    global _hooked
-    if not _hooked:
-        sys.addaudithook(_refuse_standard)
-        _hooked = True
+    sys.addaudithook(_refuse_standard)  # for good: an audit hook cannot be removed
 
 
 def _refuse_standard(event: str, arguments: tuple[Any, ...]) -> None:
     """Refuse `sqlite3.connect` to a file that apsw has open in this process."""
     if event != "sqlite3.connect" or not _in_use:
         return
-    target = arguments[0]
     try:
-        name = os.fsdecode(target).removeprefix("file:").partition("?")[0]
-        status = os.stat(name)
-    except (TypeError, OSError, ValueError):
+        path = _path_of(os.fsdecode(arguments[0]))
+        status = path.stat()
+    except (TypeError, OSError, ValueError):  # no file yet, or not a name
         return
     if _in_use.get((status.st_dev, status.st_ino), ("", 0))[0] == APSW:
-        raise ConfigurationError(_refusal(Path(name), APSW, STANDARD))
+        raise ConfigurationError(_refusal(path, APSW, STANDARD))
+
+
+def _path_of(target: str) -> Path:
+    """Return the file that `sqlite3.connect` means: a path, or a URI such as file:///a%20b.db?mode=ro."""
+    if not target.startswith("file:"):
+        return Path(target)
+    name = unquote(target.removeprefix("file:").partition("?")[0])
+    return Path(name.removeprefix("//localhost") if name.startswith("//localhost/") else name)

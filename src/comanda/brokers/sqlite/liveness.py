@@ -8,12 +8,18 @@ import msgspec
 
 from ...clock import Clock, Micros
 from ..base import CRASH_LIMIT, StartedOf
-from ..records import MESSAGE, Beat, Failure, Rescued, WorkerInfo, WorkerRecord
+from ..records import Beat, Rescued, WorkerInfo, WorkerRecord
+from ..rules import worker_lost
+from ..silence import Silence
 from . import codes
+from .connection import Row
 from .counts import Moves
 from .exchange import batch_of
 from .names import Names
 from .store import Session, Store
+
+STEP = 1_000
+"""Jobs that one transaction parks, unparks or expires at most."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -21,22 +27,23 @@ _REGISTER = """
 INSERT INTO {ns}_workers (host, pid, version, kind, queues, tasks, started, beat_at) VALUES (?,?,?,?,?,?,?,?)
 RETURNING n
 """
-_UNPARK = """
-UPDATE {ns}_jobs SET state = 1, version = version + 1
-WHERE state = 7 AND task IN (SELECT value FROM json_each(?)) RETURNING queue
+_UNPARK = f"""
+UPDATE {{ns}}_jobs SET state = 1, version = version + 1
+WHERE n IN (SELECT n FROM {{ns}}_jobs WHERE state = 7 AND task IN (SELECT value FROM json_each(?)) LIMIT {STEP})
+RETURNING queue
 """
 _BEAT = "UPDATE {ns}_workers SET beat = beat + 1, beat_at = ? WHERE n = ? AND ended IS NULL"
 _STOPS = "SELECT n, fence FROM {ns}_jobs WHERE state = 2 AND owner = ? AND stop"
 _LIVING = "SELECT n, beat FROM {ns}_workers WHERE ended IS NULL"
 _STILL_SILENT = "SELECT 1 FROM {ns}_workers WHERE n = ? AND beat = ? AND ended IS NULL"
 _END = "UPDATE {ns}_workers SET ended = ? WHERE n = ? AND ended IS NULL"
-_HELD = "SELECT n, fence, attempt, crashes, queue, started, due FROM {ns}_jobs WHERE state = 2 AND owner = ?"
+_HELD = "SELECT n, fence, attempt, crashes, queue, started, stop FROM {ns}_jobs WHERE state = 2 AND owner = ?"
 _HAND_BACK = """
-UPDATE {ns}_jobs SET state = 1, version = version + 1, attempt = attempt - 1, owner = NULL, started = NULL, stop = 0
-WHERE state = 2 AND owner = ? AND n IN (SELECT value FROM json_each(?))
+UPDATE {ns}_jobs SET state = ?, version = version + 1, attempt = attempt - 1, owner = NULL, started = NULL, finished = ?
+WHERE n = ?
 """
 _CHARGE = """
-UPDATE {ns}_jobs SET state = ?, version = version + 1, crashes = crashes + 1, finished = ?, owner = NULL, stop = 0
+UPDATE {ns}_jobs SET state = ?, version = version + 1, crashes = crashes + 1, owner = NULL, started = ?, finished = ?
 WHERE n = ?
 """
 _LOST = """
@@ -47,13 +54,13 @@ _UNKNOWN_TASKS = """
 SELECT n FROM {ns}_tasks WHERE name <> '' AND name NOT IN (
     SELECT value FROM {ns}_workers, json_each({ns}_workers.tasks) WHERE ended IS NULL)
 """
-_UNKNOWN_JOBS = """
-SELECT n, queue FROM {ns}_jobs WHERE state = 1 AND task IN (SELECT value FROM json_each(?)) LIMIT 1000
+_UNKNOWN_JOBS = f"""
+SELECT n, queue FROM {{ns}}_jobs WHERE state = 1 AND task IN (SELECT value FROM json_each(?)) LIMIT {STEP}
 """
 _PARK = "UPDATE {ns}_jobs SET state = 7, version = version + 1 WHERE n = ? AND state = 1"
-_OVERDUE = """
-SELECT n, queue, state FROM {ns}_jobs
-WHERE expires IS NOT NULL AND expires <= ? AND state IN (0, 1, 7) LIMIT 1000
+_OVERDUE = f"""
+SELECT n, queue, state FROM {{ns}}_jobs
+WHERE expires IS NOT NULL AND expires <= ? AND state IN (0, 1, 7) LIMIT {STEP}
 """
 _EXPIRE = """
 UPDATE {ns}_jobs SET state = 6, version = version + 1, finished = ? WHERE n = ? AND state = ?
@@ -71,21 +78,28 @@ class Liveness:
         self._store = store
         self._names = names
         self._clock = clock
-        self._seen: dict[int, tuple[int, float]] = {}
-        """Owner to the last beat seen and when, on this process's monotonic clock (R45)."""
+        self._silence = Silence()
 
     def register(self, worker: WorkerInfo) -> int:
+        """Add an owner; then, that nobody parks them again, take the mark off the jobs of its tasks."""
         now = self._clock.now()
         queues = None if worker.queues is None else batch_of(worker.queues)
         with self._store.write() as session:
             known = [self._names.task_id(session, task) for task in worker.tasks]
-            moves = Moves()
-            if MESSAGE not in worker.tasks:
-                for (queue,) in session.run(_UNPARK, (batch_of(known),)):
-                    moves.move(queue, codes.PARKED, codes.READY)
-            moves.write(session)
             who = (worker.host, worker.pid, worker.version, worker.kind)
-            return int(session.run(_REGISTER, (*who, queues, batch_of(worker.tasks), now, now))[0][0])
+            owner = session.run(_REGISTER, (*who, queues, batch_of(worker.tasks), now, now))[0][0]
+        while self._unpark(known) == STEP:
+            pass
+        return int(owner)
+
+    def _unpark(self, tasks: list[int]) -> int:
+        moves = Moves()
+        with self._store.write() as session:
+            queues = session.run(_UNPARK, (batch_of(tasks),))
+            for (queue,) in queues:
+                moves.move(queue, codes.PARKED, codes.READY)
+            moves.write(session)
+        return len(queues)
 
     def beat(self, owners: Sequence[int]) -> Beat:
         now = self._clock.now()
@@ -98,33 +112,35 @@ class Liveness:
                 answer.stop += session.run(_STOPS, (owner,))
         return answer
 
-    def end(self, owner: int, started: Collection[int] | None, *, silent_at: int | None = None) -> int:
-        """Bury an owner and hand its jobs back; with `silent_at`, only if its beat still stands there."""
+    def end(self, owner: int, started: Collection[int] | None, *, silent_at: int | None = None) -> int | None:
+        """Bury an owner and hand its jobs back; return how many.
+
+        With `silent_at` only if its beat still stands there: else None.
+        """
         now = self._clock.now()
         with self._store.write() as session:
             if silent_at is not None and not session.run(_STILL_SILENT, (owner, silent_at)):
-                return 0
+                return None
             session.run(_END, (now, owner))
             return _hand_back(session, owner, started, now)
 
     def rescue(self, lease: float, started: StartedOf) -> Rescued:
+        """Bury the silent, park what nobody knows, expire what is overdue."""
         done = Rescued([])
         for owner, beat in self._silent(lease):
-            done.jobs += self.end(owner, started(owner), silent_at=beat)
-            done.owners.append(owner)
+            jobs = self.end(owner, started(owner), silent_at=beat)
+            if jobs is not None:
+                done.jobs += jobs
+                done.owners.append(owner)
         done.parked = self._park()
         done.expired = self._expire()
         return done
 
     def _silent(self, lease: float) -> list[tuple[int, int]]:
-        now = self._clock.monotonic()
+        began = self._clock.monotonic()
         with self._store.read() as session:
-            living: dict[int, int] = dict(session.run(_LIVING))
-        self._seen = {
-            owner: self._seen[owner] if self._seen.get(owner, (-1, 0.0))[0] == beat else (beat, now)
-            for owner, beat in living.items()
-        }
-        return [(owner, beat) for owner, (beat, since) in self._seen.items() if now - since >= lease]
+            beats: dict[int, int] = dict(session.run(_LIVING))
+        return self._silence.judge(beats, began, self._clock.monotonic(), lease)
 
     def _park(self) -> int:
         """Hold back jobs that nobody can run, so that claims need not step over them (guarantee 7)."""
@@ -134,26 +150,37 @@ class Liveness:
         if not jobs:
             return 0
         moves = Moves()
+        parked = 0
         with self._store.write() as session:
-            still = {n for (n,) in session.run(_UNKNOWN_TASKS)}
-            if still != set(unknown):
-                return 0
+            if not {n for (n,) in session.run(_UNKNOWN_TASKS)}.issuperset(unknown):
+                return 0  # a worker has come that knows one of them: look again the next time
             for n, queue in jobs:
-                moves.move(queue, codes.READY, codes.PARKED, session.many(_PARK, ((n,),)))
+                changed = session.many(_PARK, ((n,),))
+                moves.move(queue, codes.READY, codes.PARKED, changed)
+                parked += changed
             moves.write(session)
-        return len(jobs)
+        return parked
 
     def _expire(self) -> int:
         now = self._clock.now()
-        with self._store.read() as session:
-            jobs = session.run(_OVERDUE, (now,))
-        if jobs:
-            moves = Moves()
-            with self._store.write() as session:
-                for n, queue, state in jobs:
-                    moves.move(queue, state, codes.EXPIRED, session.many(_EXPIRE, ((now, n, state),)))
-                moves.write(session)
-        return len(jobs)
+        expired, found = 0, STEP
+        while found == STEP:
+            with self._store.read() as session:
+                jobs = session.run(_OVERDUE, (now,))
+            found = len(jobs)
+            expired += self._end_overdue(jobs, now) if jobs else 0
+        return expired
+
+    def _end_overdue(self, jobs: list[Row], now: Micros) -> int:
+        moves = Moves()
+        expired = 0
+        with self._store.write() as session:
+            for n, queue, state in jobs:
+                changed = session.many(_EXPIRE, ((now, n, state),))
+                moves.move(queue, state, codes.EXPIRED, changed)
+                expired += changed
+            moves.write(session)
+        return expired
 
     def workers(self) -> list[WorkerRecord]:
         with self._store.read() as session:
@@ -161,28 +188,22 @@ class Liveness:
 
 
 def _hand_back(session: Session, owner: int, started: Collection[int] | None, now: Micros) -> int:
+    """Put back what an owner holds; what was asked to stop does not come back to run again: it is cancelled."""
     moves = Moves()
     held = session.run(_HELD, (owner,))
-    unstarted = [] if started is None else [row[0] for row in held if row[0] not in started]
-    if unstarted:
-        session.run(_HAND_BACK, (owner, batch_of(unstarted)))
-    spared = set(unstarted)
-    for n, fence, attempt, crashes, queue, began, _ in held:
-        after = codes.READY
-        if n not in spared:
-            after = codes.FAILED if crashes + 1 >= CRASH_LIMIT else codes.READY
-            session.run(_LOST, (n, fence, attempt, began, now, owner, _encode(_lost(crashes + 1))))
-            session.run(_CHARGE, (after, now if after == codes.FAILED else None, n))
+    for n, fence, attempt, crashes, queue, began, stop in held:
+        after = codes.CANCELLED if stop else codes.READY
+        if started is not None and n not in started:
+            session.run(_HAND_BACK, (after, now if stop else None, n))
+        else:
+            if crashes + 1 >= CRASH_LIMIT and not stop:
+                after = codes.FAILED
+            session.run(_LOST, (n, fence, attempt, began, now, owner, _encode(worker_lost(crashes + 1))))
+            ended = after != codes.READY
+            session.run(_CHARGE, (after, began if ended else None, now if ended else None, n))
         moves.move(queue, codes.RUNNING, after)
     moves.write(session)
     return len(held)
-
-
-def _lost(crashes: int) -> Failure:
-    if crashes >= CRASH_LIMIT:
-        message = f"its worker died {crashes} times while running it; it is kept apart until somebody retries it"
-        return Failure("WorkerLost", message, reason="quarantined")
-    return Failure("WorkerLost", "the worker died while running it; it runs again", reason="lost")
 
 
 def _worker(row: tuple[object, ...]) -> WorkerRecord:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from ..records import JobFilter, State
+from msgspec import structs
+
+from ...errors import ConfigurationError
+from ..records import LIVE_STATES, TERMINAL_STATES, JobFilter, State
+from ..rules import actor, no_such_queue
 from . import codes
 from .counts import Moves
 from .exchange import batch_of
@@ -17,11 +17,11 @@ from .store import Session, Store
 
 STEP = 1_000
 
-_LIVE = (State.SCHEDULED, State.READY, State.RUNNING)
 _WAITING = (State.SCHEDULED, State.READY)
-_ENDED = (State.SUCCESSFUL, State.FAILED, State.CANCELLED, State.EXPIRED)
 
-_CANCEL = "UPDATE {ns}_jobs SET state = 5, version = version + 1, finished = ? WHERE n IN (SELECT value FROM json_each(?))"
+_CANCEL = (
+    "UPDATE {ns}_jobs SET state = 5, version = version + 1, finished = ? WHERE n IN (SELECT value FROM json_each(?))"
+)
 _STOP = "UPDATE {ns}_jobs SET stop = 1, version = version + 1 WHERE n IN (SELECT value FROM json_each(?))"
 # OR IGNORE: a unique key may be held by a younger job by now; that job stays as it is.
 _RETRY = """
@@ -40,15 +40,6 @@ Selected = tuple[int, bytes, int, int]
 """n, id, queue, state code."""
 
 
-def actor() -> str:
-    """Return who operates: user@host."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
-
-
 def cancel(store: Store, which: JobFilter) -> list[bytes]:
     """End waiting jobs, ask running ones to stop."""
     now = store.clock.now()
@@ -62,7 +53,7 @@ def cancel(store: Store, which: JobFilter) -> list[bytes]:
         _record(session, jobs, "cancel", now)
         return [id_ for _, id_, _, _ in jobs]
 
-    return [id_ for done in _in_steps(store, which, _LIVE, step) for id_ in done]
+    return [id_ for done in _in_steps(store, which, LIVE_STATES, step) for id_ in done]
 
 
 def retry(store: Store, which: JobFilter) -> list[bytes]:
@@ -76,7 +67,7 @@ def retry(store: Store, which: JobFilter) -> list[bytes]:
         _record(session, done, "retry", now)
         return [id_ for _, id_, _, _ in done]
 
-    return [id_ for done in _in_steps(store, which, _ENDED, step) for id_ in done]
+    return [id_ for done in _in_steps(store, which, TERMINAL_STATES, step) for id_ in done]
 
 
 def reschedule(store: Store, which: JobFilter, due: int) -> list[bytes]:
@@ -101,7 +92,7 @@ def delete(store: Store, which: JobFilter) -> int:
         remove(session, [(n, queue, code) for n, _, queue, code in jobs], moves)
         return [id_ for _, id_, _, _ in jobs]
 
-    return sum(len(done) for done in _in_steps(store, which, (*_WAITING, *_ENDED), step))
+    return sum(len(done) for done in _in_steps(store, which, (*_WAITING, *TERMINAL_STATES), step))
 
 
 def remove(session: Session, jobs: list[tuple[int, int, int]], moves: Moves) -> None:
@@ -114,9 +105,10 @@ def remove(session: Session, jobs: list[tuple[int, int, int]], moves: Moves) -> 
 
 
 def pause(store: Store, queue: str, *, paused: bool) -> None:
-    """Stop or resume handing out jobs of one queue."""
+    """Stop or resume handing out jobs of one queue; raise ConfigurationError when there is none of this name."""
     with store.write() as session:
-        session.run(_PAUSE, (paused, queue))
+        if not session.many(_PAUSE, ((paused, queue),)):
+            raise ConfigurationError(no_such_queue(queue))
 
 
 def _in_steps(
@@ -141,12 +133,9 @@ def _in_steps(
 
 
 def _select(session: Session, which: JobFilter, states: tuple[State, ...], after: int) -> list[Selected]:
-    narrowed: dict[str, Any] = {name: getattr(which, name) for name in which.__struct_fields__}
-    term, values = condition(session, JobFilter(**{**narrowed, "states": states}))
-    return session.run(  # type: ignore[return-value]
-        f"SELECT n, id, queue, state FROM {{ns}}_jobs WHERE {term} AND n > ? ORDER BY n LIMIT {STEP}",  # noqa: S608
-        (*values, after),
-    )
+    term, values = condition(session, structs.replace(which, states=states))
+    text = f"SELECT n, id, queue, state FROM {{ns}}_jobs WHERE {term} AND n > ? ORDER BY n LIMIT {STEP}"
+    return [(n, id_, queue, state) for n, id_, queue, state in session.run(text, (*values, after))]
 
 
 def _record(session: Session, jobs: list[Selected], verb: str, now: int) -> None:

@@ -2,66 +2,65 @@
 
 from __future__ import annotations
 
-from . import codes
+from .connection import Row
 from .counts import Moves
 from .operate import STEP, remove
 from .store import Session, Store
 
-_WINDOW = 5_000
-"""Rows that one step looks at."""
-
-_ROWS = f"""
-SELECT n, queue, state, enqueued, finished FROM {{ns}}_jobs WHERE n > ? ORDER BY n LIMIT {_WINDOW}
-"""  # noqa: S608
+# Rows lie in the order of their enqueue, so nothing behind the first job enqueued after both limits can have ended
+# before them: the walk stops there. An index over finished times would cost each settle a write instead.
+_END_OF_WALK = "SELECT n FROM {ns}_jobs WHERE n > ? AND enqueued >= ? ORDER BY n LIMIT 1"
+_LAST = "SELECT coalesce(max(n), 0) + 1 FROM {ns}_jobs"
+_TOO_OLD = f"""
+SELECT n, queue, state FROM {{ns}}_jobs
+WHERE n > ? AND n < ? AND state IN (3, 4, 5, 6) AND finished < CASE state WHEN 3 THEN ? ELSE ? END
+ORDER BY n LIMIT {STEP}
+"""
 _FINISHED = "SELECT coalesce(sum(jobs), 0) FROM {ns}_counts WHERE state IN (3, 4, 5, 6)"
+_TOO_MANY = "SELECT n, queue, state FROM {ns}_jobs WHERE state IN (3, 4, 5, 6) ORDER BY n LIMIT ?"
+_STATE = "SELECT state FROM {ns}_jobs WHERE n = ?"
+_OLD_WORKERS = "SELECT 1 FROM {ns}_workers WHERE ended < ? LIMIT 1"
 _FORGET_WORKERS = "DELETE FROM {ns}_workers WHERE ended < ?"
+
+_Job = tuple[int, int, int]
+"""n, queue, state code."""
 
 
 class Pruner:
-    """Walks along the table by row id; a finished walk starts over.
-
-    There is no index over successful rows: it would cost each settle a write. Rows lie in the order of their enqueue,
-    so a walk ends at the first job enqueued after both limits, since it cannot have finished before them.
-    """
+    """Walks along the table by row id, a step at a time."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._after = 0
 
     def step(self, successful_before: int, ended_before: int, keep_at_most: int) -> int:
-        """Remove at most 1,000 jobs; return how many."""
+        """Remove at most 1,000 jobs; return how many: 0 when nothing is left to remove."""
+        workers_before = min(successful_before, ended_before)
         with self._store.read() as session:
-            excess = session.run(_FINISHED)[0][0] - keep_at_most
-            rows = session.run(_ROWS, (self._after,))
-        chosen: list[tuple[int, int, int]] = []
-        last = self._after
-        for n, queue, state, enqueued, finished in rows:
-            if len(chosen) == STEP or (enqueued >= max(successful_before, ended_before) and len(chosen) >= excess):
-                break
-            limit = successful_before if state == codes.SUCCESSFUL else ended_before
-            if finished is not None and state in _ENDED and (finished < limit or len(chosen) < excess):
-                chosen.append((n, queue, state))
-            last = n
-        else:
-            last = rows[-1][0] if len(rows) == _WINDOW else 0
-        self._after = last if chosen or last != self._after else 0
-        if chosen:
-            self._remove(chosen, min(successful_before, ended_before))
-        return len(chosen)
+            chosen = self._too_old(session, successful_before, ended_before)
+            self._after = chosen[-1][0] if len(chosen) == STEP else 0
+            if not chosen:
+                excess = session.run(_FINISHED)[0][0] - keep_at_most
+                chosen = _rows(session.run(_TOO_MANY, (max(0, min(excess, STEP)),)))
+            if not chosen and not session.run(_OLD_WORKERS, (workers_before,)):
+                return 0
+        return self._remove(chosen, workers_before)
 
-    def _remove(self, chosen: list[tuple[int, int, int]], workers_before: int) -> None:
+    def _too_old(self, session: Session, successful_before: int, ended_before: int) -> list[_Job]:
+        latest = max(successful_before, ended_before)
+        end = session.run(_END_OF_WALK, (self._after, latest)) or session.run(_LAST)
+        return _rows(session.run(_TOO_OLD, (self._after, end[0][0], successful_before, ended_before)))
+
+    def _remove(self, chosen: list[_Job], workers_before: int) -> int:
         moves = Moves()
         with self._store.write() as session:
             session.run(_FORGET_WORKERS, (workers_before,))
-            still = [row for row in chosen if _is_ended(session, row)]
+            # An operator may have retried a job since it was read.
+            still = [row for row in chosen if session.run(_STATE, (row[0],)) == [(row[2],)]]
             remove(session, still, moves)
             moves.write(session)
+        return len(still)
 
 
-_ENDED = (codes.SUCCESSFUL, codes.FAILED, codes.CANCELLED, codes.EXPIRED)
-_STATE_OF = "SELECT state FROM {ns}_jobs WHERE n = ?"
-
-
-def _is_ended(session: Session, row: tuple[int, int, int]) -> bool:
-    """Return whether the job still is what the reader saw: an operator may have retried it since."""
-    return session.run(_STATE_OF, (row[0],)) == [(row[2],)]
+def _rows(found: list[Row]) -> list[_Job]:
+    return [(n, queue, state) for n, queue, state in found]

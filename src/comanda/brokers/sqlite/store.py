@@ -5,8 +5,8 @@ Any error of the library starts a new generation: each side reopens before its n
 
 from __future__ import annotations
 
+import contextlib
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -14,19 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from ...clock import Clock
-from ...errors import ComandaError
-from . import filesystem, library, schema
-from .connection import Connection, Row, code_of, connect, retry_while_busy, translate
+from ...errors import BrokerTimeout, ComandaError, ConfigurationError
+from . import filesystem, forking, library, schema
+from .connection import DEADLINE, Connection, Row, code_of, retry_while_busy, translate
+from .side import Side
 
 
 class Session:
     """A connection in use, with `{ns}` in each statement replaced by the namespace."""
 
-    __slots__ = ("_connection", "_text")
+    __slots__ = ("_connection", "_text", "is_abandoned")
 
     def __init__(self, connection: Connection, text: Callable[[str], str]) -> None:
         self._connection = connection
         self._text = text
+        self.is_abandoned = False
 
     @property
     def raw(self) -> Any:
@@ -45,95 +47,99 @@ class Session:
         """Return how many rows the last statement changed."""
         return self._connection.changes()
 
+    def abandon(self) -> None:
+        """Undo everything at the end of the transaction instead of committing it."""
+        self.is_abandoned = True
 
-class Side:
-    """One connection of the store, its lock, and the generation in which it was opened."""
 
-    def __init__(self, *, read_only: bool) -> None:
-        self.read_only = read_only
-        self.lock = threading.RLock()
-        self.connection: Connection | None = None
-        self.generation = -1
-        self._key: tuple[int, int] | None = None
+class PatientSession(Session):
+    """Outside a write transaction: waits while another process recovers the log after a crash."""
 
-    def open(self, path: Path, library_name: str, generation: int) -> Connection:
-        """Return the connection, opened anew when it belongs to an older generation."""
-        if self.connection is None or self.generation != generation:
-            self.close()
-            self._key = library.acquire(path, library_name)
-            try:
-                self.connection = connect(path, library_name, read_only=self.read_only)
-            except BaseException:
-                library.release(self._key)
-                raise
-            self.generation = generation
-        return self.connection
+    __slots__ = ("_deadline",)
 
-    def close(self) -> None:
-        """Close the connection if there is one."""
-        connection, self.connection = self.connection, None
-        if connection is not None and self._key is not None:
-            try:
-                connection.close()
-            finally:
-                library.release(self._key)
+    def __init__(self, connection: Connection, text: Callable[[str], str], deadline: float) -> None:
+        super().__init__(connection, text)
+        self._deadline = deadline
+
+    def run(self, template: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        return retry_while_busy(lambda: Session.run(self, template, parameters), self._deadline)
 
 
 class Store:
-    """One SQLite file as one process sees it. Thread-safe: writes take turns, and so do reads."""
+    """One SQLite file as one process sees it. Thread-safe: writes take turns, and so do reads.
 
-    def __init__(self, path: Path, library_name: str, namespace: str, clock: Clock) -> None:
+    `deadline`: seconds until a use that cannot get the file, or its turn in this process, gives up (R24).
+    """
+
+    def __init__(
+        self, path: Path, library_name: str, namespace: str, clock: Clock, *, deadline: float = DEADLINE
+    ) -> None:
         self.path = path
         self.library = library_name
         self.namespace = namespace
         self.clock = clock
+        self.deadline = deadline
         self.generation = 0
         self.text = lru_cache(maxsize=None)(lambda template: template.replace("{ns}", namespace))
         self._reset()
+        forking.guard(self)
 
     def _reset(self) -> None:
-        self._writing = Side(read_only=False)
-        self._reading = Side(read_only=True)
+        self._writing = Side(self.path, self.library, self.deadline, read_only=False)
+        self._reading = Side(self.path, self.library, self.deadline, read_only=True)
         self._full = True
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Both connections, for whoever has to take them all."""
+        return self._writing, self._reading
 
     def open(self) -> None:
         """Open the file and bring its schema up to date."""
-        with self._writing.lock, self._translated():
+        with self._turn(self._writing), self._translated():
             self._open_writer()
 
     def close(self) -> None:
         """Close both connections; the next use opens them again."""
-        for side in (self._writing, self._reading):
+        for side in self.sides:
             with side.lock:
                 side.close()
 
     def forget(self) -> None:
-        """After a fork, in the child: leave the inherited connections alone, for ever (R23)."""
-        _orphans.append((self._writing.connection, self._reading.connection))
+        """After a fork, in the child: leave inherited connections alone, for ever (R23)."""
+        _orphans.extend(side.connection for side in self.sides if side.connection is not None)
         library.forget_all()
         self._reset()
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Session]:
         """A write transaction. Not `durable`: its commit does not wait for the disk (claims and heartbeats only)."""
-        with self._writing.lock, self._translated():
+        with self._turn(self._writing), self._translated():
+            self._refuse_nesting()
             connection = self._open_writer()
             self._set_durability(connection, durable)
-            _begin(connection)
+            self._begin(connection)
+            self._writing.busy = True
+            session = Session(connection, self.text)
             try:
-                yield Session(connection, self.text)
+                yield session
+                if session.is_abandoned:
+                    _roll_back(connection)
+                else:
+                    connection.execute("COMMIT")
             except BaseException:
                 _roll_back(connection)
                 raise
-            connection.execute("COMMIT")
+            finally:
+                self._writing.busy = False
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A read transaction: all its statements see one moment."""
         if self._reading.connection is None:
             self.open()
-        with self._reading.lock, self._translated():
-            connection = self._reading.open(self.path, self.library, self.generation)
+        with self._turn(self._reading), self._translated():
+            connection = self._reading.open(self.generation)
             connection.execute("BEGIN")
             try:
                 yield Session(connection, self.text)
@@ -143,8 +149,8 @@ class Store:
     @contextmanager
     def peek(self) -> Iterator[Session]:
         """Single reads on the writing connection without a transaction: the cheap look before a claim (F34)."""
-        with self._writing.lock, self._translated():
-            yield Session(self._open_writer(), self.text)
+        with self._turn(self._writing), self._translated():
+            yield PatientSession(self._open_writer(), self.text, self.deadline)
 
     def _open_writer(self) -> Connection:
         side = self._writing
@@ -153,18 +159,47 @@ class Store:
         library.check_version(self.library)
         filesystem.check(self.path)
         _create_private(self.path)
-        connection = side.open(self.path, self.library, self.generation)
+        connection = side.open(self.generation)
         self._full = True
-        if not schema.is_current(connection, self.namespace):
-            _begin(connection)
+        try:
+            self._check_schema(connection)
+        except BaseException:  # unknown to this version: neither used nor kept locked
+            side.close()
+            raise
+        return connection
+
+    def _check_schema(self, connection: Connection) -> None:
+        if not retry_while_busy(lambda: schema.is_current(connection, self.namespace), self.deadline):
+            self._begin(connection)
             schema.bring_up_to_date(connection, self.namespace)
             connection.execute("COMMIT")
-        return connection
+
+    def _begin(self, connection: Connection) -> None:
+        retry_while_busy(lambda: connection.execute("BEGIN IMMEDIATE"), self.deadline)
+
+    def _refuse_nesting(self) -> None:
+        if self._writing.busy:
+            raise ConfigurationError(
+                f"this thread has an open transaction() on {self.path}: hand its connection in, using(connection=…), "
+                "or call after it has ended"
+            )
 
     def _set_durability(self, connection: Connection, full: bool) -> None:
         if full is not self._full:
             connection.execute("PRAGMA synchronous = FULL" if full else "PRAGMA synchronous = NORMAL")
             self._full = full
+
+    @contextmanager
+    def _turn(self, side: Side) -> Iterator[None]:
+        if not side.lock.acquire(timeout=self.deadline):
+            raise BrokerTimeout(
+                f"the database {self.path} was in use by another thread of this process for {self.deadline:g} s; "
+                "nothing was written. Keep the body of transaction() short"
+            )
+        try:
+            yield
+        finally:
+            side.lock.release()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -177,15 +212,11 @@ class Store:
             if code_of(error) is None and not isinstance(error, OSError):
                 raise
             self.generation += 1
-            raise translate(error, self.path) from error
+            raise translate(error, self.path, self.deadline) from error
 
 
-_orphans: list[Any] = []
+_orphans: list[Connection] = []
 """Connections inherited through a fork, kept alive so that nothing closes them: that would drop the parent's locks."""
-
-
-def _begin(connection: Connection) -> None:
-    retry_while_busy(lambda: connection.execute("BEGIN IMMEDIATE"))
 
 
 def _roll_back(connection: Connection) -> None:
@@ -198,7 +229,5 @@ def _roll_back(connection: Connection) -> None:
 
 def _create_private(path: Path) -> None:
     """Create the file readable for its owner alone; -wal and -shm follow it. An existing file is never opened (R43)."""
-    try:
+    with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        pass
