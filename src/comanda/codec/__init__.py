@@ -8,11 +8,11 @@ wire.py        JSON for the types msgspec leaves to us, and error texts without 
 roundtrip.py   what a trip through JSON changes      leaves.py      what lies inside a value
 """
 
-from comanda.codec.arguments import ArgumentCodec
-from comanda.codec.custom import Codec, check_codec
-from comanda.codec.messages import ValueCodec
-from comanda.codec.redaction import redacted
-from comanda.codec.wire import UndecodablePayload, UnencodableResult
+from .arguments import ArgumentCodec
+from .custom import Codec, check_codec
+from .messages import ValueCodec
+from .redaction import redacted
+from .wire import UndecodablePayload, UnencodableResult
 
 __all__ = [
     "ArgumentCodec",

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
-from comanda.codec.custom import Codec, CodecFailed, check_codec, decode_with, encode_with
-from comanda.codec.leaves import secret_texts
-from comanda.codec.payload import packer, reader
-from comanda.codec.results import ResultCodec
-from comanda.codec.shape import Check, Shape, Unsupported
-from comanda.codec.signature import BindingError, Signature, resolved_annotations, where
-from comanda.codec.wire import CONTENT_TYPE, UndecodablePayload, complaint, encode, refuse_doubled_keys
-from comanda.errors import ConfigurationError, EnqueueError, InvalidArguments, PayloadTooLarge
+from ..errors import ConfigurationError, EnqueueError, InvalidArguments, PayloadTooLarge
+from .custom import Codec, CodecFailed, check_codec, decode_with, encode_with
+from .leaves import secret_texts
+from .payload import packer, reader
+from .results import ResultCodec
+from .shape import Check, Shape, Unsupported
+from .signature import BindingError, Signature, resolved_annotations, where
+from .wire import CONTENT_TYPE, UndecodablePayload, complaint, encode, encoding_problem, refuse_doubled_keys
 
 
 class ArgumentCodec:
@@ -118,7 +118,10 @@ class ArgumentCodec:
         for name, value in bound.items():
             if found := self._shapes[name].explain(value):
                 return InvalidArguments(f"{self.name}: argument {name + found.path!r}: {found.text}", name)
-        size = len(encode(self._pack(*args, **kwargs)))
+        try:
+            size = len(encode(self._pack(*args, **kwargs)))
+        except Exception as error:  # noqa: BLE001 - one level deeper than each of them alone: too deep by that one
+            return InvalidArguments(f"{self.name}: the arguments together: {encoding_problem(error)}")
         if size > self.payload_limit:
             return PayloadTooLarge(self.name, size, self.payload_limit)
         return InvalidArguments(f"{self.name}: the arguments do not survive the trip through JSON")

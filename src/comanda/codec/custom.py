@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import FunctionType, ModuleType
 from typing import Any, Protocol
 
-from comanda.errors import ConfigurationError
+from ..errors import ConfigurationError
 
 _EXECUTES_CODE = frozenset({"pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle"})
 

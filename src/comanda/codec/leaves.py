@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from comanda.secret import Secret
+from ..secret import Secret
 
 
 def _field_names(kind: type) -> tuple[str, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from comanda.codec.custom import Codec, CodecFailed, check_codec, decode_with, encode_with
-from comanda.codec.shape import Shape, Unsupported
-from comanda.codec.wire import CONTENT_TYPE, UndecodablePayload, complaint, encode, refuse_doubled_keys
-from comanda.errors import ConfigurationError, EnqueueError, InvalidArguments, PayloadTooLarge
+from ..errors import ConfigurationError, EnqueueError, InvalidArguments, PayloadTooLarge
+from .custom import Codec, CodecFailed, check_codec, decode_with, encode_with
+from .shape import Shape, Unsupported
+from .wire import CONTENT_TYPE, UndecodablePayload, complaint, encode, refuse_doubled_keys
 
 RAW = b"\x00"  # before a message of bytes, which follow as they are: no JSON text starts with it
 
@@ -22,7 +23,7 @@ class ValueCodec:
 
     def __init__(
         self,
-        type: Any = Any,  # noqa: A002 - the name in the interface; type() is not used in here
+        type: Any = Any,
         *,
         codec: Codec | None = None,
         payload_limit: int = 1_048_576,
@@ -91,5 +92,8 @@ class ValueCodec:
         found = self._shape.explain(value)
         if found is None:
             return InvalidArguments(f"{self.name}: it does not survive the trip through JSON")
-        field = found.path.partition("[")[0].lstrip(".").partition(".")[0] or None
-        return InvalidArguments(f"{self.name}{found.path and ' at ' + found.path}: {found.text}", field)
+        path = found.path.removeprefix(".")
+        return InvalidArguments(
+            f"{self.name}: {found.text}" if not path else f"{self.name}: {path!r}: {found.text}",
+            re.split(r"[.[]", path)[0] or None,
+        )

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from comanda.codec.shape import Shape
-from comanda.codec.signature import Signature
-from comanda.codec.wire import decoder
+from .shape import Shape
+from .signature import Signature
+from .wire import decoder
 
 _IMMUTABLE = (type(None), bool, int, float, str, bytes)
 
@@ -45,7 +45,16 @@ def reader(signature: Signature, shapes: Mapping[str, Shape]) -> Callable[[bytes
         (field, shapes[name].kind, _typed_field(name, signature.defaults))
         for field, name in zip(_field_names(signature), signature.names, strict=True)
     ]
-    return decoder(msgspec.defstruct("Arguments", fields, kw_only=True, forbid_unknown_fields=True, gc=False)).decode
+    struct = msgspec.defstruct(
+        # omit_defaults, so that encoding it again mostly gives the very payload: see refuse_doubled_keys.
+        "Arguments",
+        fields,
+        kw_only=True,
+        forbid_unknown_fields=True,
+        omit_defaults=True,
+        gc=False,
+    )
+    return decoder(struct).decode
 
 
 def _field_names(signature: Signature) -> tuple[str, ...]:

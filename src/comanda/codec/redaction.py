@@ -6,19 +6,19 @@ from typing import Any
 
 import msgspec
 
-from comanda.codec.messages import RAW
-from comanda.codec.results import BYTES_KEY
-from comanda.codec.wire import CONTENT_TYPE, SECRET_KEY
-from comanda.secret import MASK
+from ..secret import MASK
+from .messages import RAW
+from .results import BYTES_KEY
+from .wire import CONTENT_TYPE, SECRET_KEY
 
 
-def redacted(payload: bytes, content_type: str = CONTENT_TYPE) -> Any:
+def redacted(payload: bytes, content_type: str | None = None) -> Any:
     """The payload as plain JSON values, every Secret at any depth replaced by dots. Knows no task, and never raises.
 
     Bytes are shown as their number, "<bytes, 12>", and what cannot be read as a sentence in angle brackets. So is a
-    payload of another content type: only the codec that wrote it knows where its secrets are.
+    payload of another content type than JSON's (None is JSON): only the codec that wrote it knows its secrets.
     """
-    if content_type != CONTENT_TYPE:
+    if content_type not in (None, CONTENT_TYPE):
         return f"<{content_type}, {len(payload)} bytes>"
     if payload.startswith(RAW):
         return f"<bytes, {len(payload) - len(RAW)}>"

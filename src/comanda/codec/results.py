@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from comanda.codec.custom import Codec, CodecFailed, decode_with, encode_with
-from comanda.codec.leaves import all_finite, count_secrets
-from comanda.codec.shape import Check, Shape
-from comanda.codec.wire import SECRET_KEY, UndecodablePayload, UnencodableResult, complaint, encode, refuse_doubled_keys
+from .custom import Codec, CodecFailed, decode_with, encode_with
+from .leaves import all_finite, count_secrets
+from .shape import Check, Shape
+from .wire import SECRET_KEY, UndecodablePayload, UnencodableResult, complaint, encode, refuse_doubled_keys
 
 BYTES_KEY = "$bytes"
 _QUOTED_SECRET_KEY = f'"{SECRET_KEY}"'.encode()

@@ -14,8 +14,8 @@ from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from comanda.codec.leaves import field_names, is_finite, is_model, type_name
-from comanda.secret import Secret
+from ..secret import Secret
+from .leaves import field_names, is_finite, is_model, type_name
 
 _NO_FIELD = object()
 
@@ -57,16 +57,14 @@ def _in_dict(given: dict[Any, Any], arrived: dict[Any, Any], path: str) -> Itera
     for key, value in given.items():
         if key not in arrived:
             yield _changed(given, arrived, path, f"a key of type {type_name(key)} would be lost or changed")
-            return
-        if not _whole(value, arrived[key]):
+        elif not _whole(value, arrived[key]):
             yield from _differences(value, arrived[key], f"{path}[...]")
 
 
 def _in_array(given: Any, arrived: Any, path: str) -> Iterator[Difference]:
     if len(given) != len(arrived):
         yield _changed(given, arrived, path, "its length changes")
-        return
-    for index, (one, other) in enumerate(zip(given, arrived, strict=True)):
+    for index, (one, other) in enumerate(zip(given, arrived, strict=False)):
         if not _whole(one, other):
             yield from _differences(one, other, f"{path}[{index}]")
 
@@ -76,8 +74,8 @@ def _in_set(given: Any, arrived: Any, path: str) -> Iterator[Difference]:
     for item in given:
         if item not in by_value:
             yield _changed(given, arrived, path, f"an item of type {type_name(item)} would be changed")
-            return
-        yield from _differences(item, by_value[item], f"{path}[...]")
+        else:
+            yield from _differences(item, by_value[item], f"{path}[...]")
 
 
 def _in_record(given: Any, arrived: Any, path: str) -> Iterator[Difference]:

@@ -11,10 +11,10 @@ from typing import Any, Never, NoReturn, get_args, get_origin
 import msgspec
 import msgspec.inspect as nodes
 
-from comanda.codec.leaves import all_finite, is_model, type_name
-from comanda.codec.roundtrip import Difference, difference
-from comanda.codec.wire import NOT_ALLOWED, Complaint, complaint, decoder, encode, encoding_problem
-from comanda.secret import Secret
+from ..secret import Secret
+from .leaves import all_finite, is_model, type_name
+from .roundtrip import Difference, difference
+from .wire import NOT_ALLOWED, Complaint, complaint, decoder, encode, encoding_problem
 
 _SCALARS = (
     nodes.NoneType, nodes.BoolType, nodes.IntType, nodes.FloatType, nodes.StrType, nodes.BytesType, nodes.DateType,
@@ -48,7 +48,7 @@ class Shape:
     """One annotation, compiled.
 
     `decode(data)` is the strict decoder; `check` tells how a round trip is proved; `open` is True when the type has
-    an Any inside, `secret` when it has a Secret, `takes_bytes` when bytes are a value of it. Raises Unsupported.
+    an Any inside, `secret` when it has a Secret, `takes_bytes` when any bytes are a value of it. Raises Unsupported.
     """
 
     __slots__ = ("annotation", "check", "decode", "kind", "open", "secret", "takes_bytes")
@@ -155,7 +155,7 @@ def _takes_bytes(node: nodes.Type | nodes.Field) -> bool:
     if isinstance(node, nodes.Metadata):
         return _takes_bytes(node.type)
     members = node.types if isinstance(node, nodes.UnionType) else (node,)
-    return any(isinstance(member, nodes.BytesType) for member in members)
+    return any(isinstance(member, nodes.BytesType) and member.max_length is member.min_length for member in members)
 
 
 def _is_path(node: object) -> bool:

@@ -9,11 +9,14 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from comanda.codec.leaves import is_model
-from comanda.secret import Secret
+from ..secret import Secret
+from .leaves import is_model
 
 CONTENT_TYPE = "application/json"
 SECRET_KEY = "$secret"  # noqa: S105 - a key on the wire, the same for everybody
+
+
+_NO_KEYS = (type(None), bool, tuple, frozenset)  # msgspec asks us about these only where they are keys
 
 
 class UndecodablePayload(Exception):
@@ -36,7 +39,8 @@ def to_wire(value: Any) -> Any:
         return str(value)
     if is_model(type(value)):
         return value.model_dump(mode="json", by_alias=True)
-    raise Unfit(f"JSON has no form for {type(value).__name__}")
+    as_key = " as a dict's key" if isinstance(value, _NO_KEYS) else ""
+    raise Unfit(f"JSON has no form for {type(value).__name__}{as_key}")
 
 
 def from_wire(kind: Any, data: Any) -> Any:
@@ -48,24 +52,24 @@ def from_wire(kind: Any, data: Any) -> Any:
         return _secret(kind, data)
     if issubclass(origin, pathlib.PurePath):
         if not isinstance(data, str):
-            raise Unfit(f"Expected `{origin.__name__}`")
+            raise Unfit(f"expected `{origin.__name__}`")
         return origin(data)
     try:
         return kind.model_validate(data)
     except Exception:  # noqa: BLE001 - a model's validators may raise anything, and pydantic quotes the value
-        raise Unfit(f"Expected `{origin.__name__}`") from None
+        raise Unfit(f"expected `{origin.__name__}`") from None
 
 
 def _secret(kind: Any, data: Any) -> Secret[Any]:
     if not isinstance(data, dict) or data.keys() != {SECRET_KEY}:
-        raise Unfit("Expected `Secret`")
+        raise Unfit("expected `Secret`")
     inner = get_args(kind)
     if not inner:
         return Secret(data[SECRET_KEY])
     try:
         return Secret(msgspec.convert(data[SECRET_KEY], inner[0], str_keys=True, dec_hook=from_wire))
     except msgspec.ValidationError:
-        raise Unfit("Expected another type inside the `Secret`") from None
+        raise Unfit("expected another type inside the `Secret`") from None
 
 
 encode = msgspec.json.Encoder(enc_hook=to_wire, decimal_format="string", uuid_format="canonical").encode
@@ -102,22 +106,30 @@ _HARMLESS = (
 
 
 def complaint(error: Exception) -> Complaint:
-    """What an exception from a decoder says, without values. Texts that are not known to be harmless are replaced."""
+    """What an exception from a decoder says, without values."""
     if isinstance(error, UndecodablePayload):
         return Complaint("", str(error))
-    if isinstance(error, RecursionError | UnicodeDecodeError):
-        return Complaint("", "it is nested too deeply" if isinstance(error, RecursionError) else "it is not UTF-8")
+    if isinstance(error, RecursionError):
+        return Complaint("", "it is nested too deeply")
+    if isinstance(error, UnicodeDecodeError):
+        return Complaint("", "it is not UTF-8")
     message = str(error) if isinstance(error, msgspec.DecodeError) else ""
     found = _PATH.search(message)
     path, text = (found[1], message[: found.start()]) if found else ("", message)
+    return _harmless(path, text, error.__cause__)
+
+
+def _harmless(path: str, text: str, cause: BaseException | None) -> Complaint:
+    """One text of msgspec's, replaced when it is not known to be free of values."""
     if unknown := _UNKNOWN_FIELD.match(text):
         return Complaint(path, f"the field {unknown[1][:80]!r} is unknown")
     if missing := _MISSING_FIELD.match(text):
         return Complaint(f"{path}.{missing[1]}", "it is required and missing")
-    ours = isinstance(error.__cause__, Unfit)
-    if not text.startswith(_HARMLESS) or (error.__cause__ and not ours):
+    if isinstance(cause, Unfit):
+        return Complaint(path, text, mismatch=True)
+    if cause or not text.startswith(_HARMLESS):
         return Complaint(path, NOT_ALLOWED, mismatch=True)
-    return Complaint(path, text.replace("Expected", "expected", 1), mismatch=ours or bool(_MISMATCH.match(text)))
+    return Complaint(path, text.replace("Expected", "expected", 1), mismatch=bool(_MISMATCH.match(text)))
 
 
 def encoding_problem(error: Exception) -> str:
@@ -128,8 +140,6 @@ def encoding_problem(error: Exception) -> str:
         return "a str in it holds a lone surrogate, which UTF-8 has no form for"
     if isinstance(error, Unfit):
         return str(error)
-    if isinstance(error, TypeError) and str(error).startswith("Only dicts with str-like"):
-        return "a dict in it has keys that JSON has no form for"
     if isinstance(error, ValueError) and str(error).startswith("Exceeds the limit"):
         return "an int in it has too many digits"
     return f"encoding it raised {type(error).__name__}"
@@ -138,11 +148,15 @@ def encoding_problem(error: Exception) -> str:
 def refuse_doubled_keys(data: bytes, arrived: Any) -> None:
     """Raises UndecodablePayload when an object in `data` has a key twice: msgspec keeps the last and says nothing.
 
-    `arrived` is what `data` was decoded to. Encoding it again is 5 times as fast as looking for doubled keys, and
-    proves that there are none when the bytes are the same, as they mostly are.
+    `arrived` is what `data` was decoded to. When encoding it again gives the same bytes, as it mostly does, there are
+    none, and that is ten times as fast as looking for them (48 kB: 69 against 691 µs).
     """
-    if encode(arrived) != data:
-        json.loads(str(data, "utf-8"), object_pairs_hook=_once)
+    try:
+        if encode(arrived) == data:
+            return
+    except Exception:  # noqa: BLE001, S110 - a default that was filled in need not be encodable
+        pass
+    json.loads(str(data, "utf-8"), object_pairs_hook=_once)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
