@@ -1,0 +1,217 @@
+"""The heart of a child: claim, run, settle, and again.
+
+One storage thread talks to the broker. While jobs are short it works in lockstep with one executor thread: claim a
+batch, sleep while the batch runs, settle it and claim the next in one transaction. Two busy threads would fight for
+the interpreter's lock at each of SQLite's statements, 5 ms a time. When a batch is not done after 5 ms more executors
+are woken, and the storage thread settles what is ready, so that a slow job holds up nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Collection
+
+from ..brokers.base import Broker
+from ..brokers.records import Claimed, Demand, Exchanged, Outcome
+from ..errors import BrokerError, BrokerTimeout
+from .backoff import Backoff
+from .batching import SHORT
+from .executors import Executors
+from .joblog import JobLog
+
+POLL = 1.0
+"""Seconds between two looks for work when no bell rings, give or take a fifth (WK2)."""
+
+TTL = 0.5
+"""Seconds that claimed jobs may wait for a slot before they go back for others to take."""
+
+STOP_LOOK = 0.3
+"""Seconds between two questions for stop requests at least."""
+
+_log = logging.getLogger("comanda.worker")
+
+
+class Engine:
+    """Claims jobs of `tasks` for `owner` and has them run, until it is stopped.
+
+    `on_doubt` hears of a claim whose answer was lost: the store may count jobs as this owner's that nobody knows.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        owner: int,
+        tasks: Collection[str],
+        executors: Executors,
+        *,
+        queues: tuple[str, ...] | None = None,
+        strict: bool = False,
+        burst: bool = False,
+        on_doubt: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._broker = broker
+        self._owner = owner
+        self._tasks = frozenset(tasks)
+        self._queues = queues
+        self._strict = strict
+        self._burst = burst
+        self._on_doubt = on_doubt
+        self._executors = executors
+        self._results = executors.results
+        self._batching = executors.batching
+        self._jobs = JobLog()
+        self._backoff = Backoff(0.1, 5.0)
+        self._unsettled: list[Outcome] = []
+        self._in_doubt = False
+        self._asked = 0.0
+        self._stopping = threading.Event()
+        self._stop_by = 0.0
+        self._lost = False
+
+    def stop(self, grace: float) -> None:
+        """Take no more jobs and hand back what has not begun; `run` returns when all ended, or after `grace` s.
+
+        From any thread. A second call can only shorten the time.
+        """
+        until = time.monotonic() + grace
+        self._stop_by = min(self._stop_by, until) if self._stopping.is_set() else until
+        self._stopping.set()
+        self._results.report()
+
+    def abandon(self) -> None:
+        """This owner was declared dead: stop its jobs, which others may run by now, and write nothing more."""
+        self._lost = True
+        self._executors.abandon()
+        self.stop(0)
+
+    def run(self) -> list[Claimed]:
+        """Work until stopped, on the calling thread; return the jobs still running then, which this owner holds."""
+        while not self._is_over():
+            self._turn()
+        self._jobs.sum_up(at_once=True)
+        self._executors.close()
+        return [] if self._lost else [attempt.job for attempt in self._executors.slots.running()]
+
+    # -- one turn -----------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        outcomes = self._collect()
+        wanted = 0 if self._unsettled else self._wanted()
+        if not outcomes and not wanted:
+            self._wait_for_executors()
+            return
+        answer = self._exchange(outcomes, wanted)
+        if answer is None:
+            return
+        self._note(outcomes, answer)
+        if answer.claimed:
+            self._batching.claimed(len(answer.claimed), wanted)
+            self._executors.hand_out(answer.claimed)
+            self._wait_for_executors()
+        elif wanted and not outcomes:
+            self._wait_for_work()
+
+    def _collect(self) -> list[Outcome]:
+        """Return the outcomes to settle: those that were not taken, new ones, and jobs that go back."""
+        outcomes = self._unsettled + self._results.take()
+        if self._stopping.is_set() or (not self._executors.slots.free and self._batching.held_since() > TTL):
+            outcomes += self._executors.take_back()
+        return outcomes
+
+    def _wanted(self) -> int:
+        if self._stopping.is_set() or self._executors.waiting:
+            return 0
+        free = len(self._executors.slots.free)
+        return self._batching.wanted(free) if free else 0
+
+    def _exchange(self, outcomes: list[Outcome], wanted: int) -> Exchanged | None:
+        """Settle and claim; None when the store failed: then the outcomes are kept, and a pause was made."""
+        try:
+            answer = self._broker.exchange(
+                self._owner, outcomes, Demand(wanted, self._tasks, self._queues, self._strict)
+            )
+        except BrokerError as error:
+            self._unsettled = outcomes
+            # After a time-out nothing was written; after anything else the claim may have been.
+            self._in_doubt |= wanted > 0 and not isinstance(error, BrokerTimeout)
+            self._pause(error)
+            return None
+        self._unsettled = []
+        return answer
+
+    def _note(self, outcomes: list[Outcome], answer: Exchanged) -> None:
+        if self._backoff.failures:
+            _log.info("the store answers again after %d attempts", self._backoff.failures)
+            self._backoff.reset()
+        if self._in_doubt:
+            self._in_doubt = False
+            self._on_doubt()
+        if answer.refused:
+            refused = {id(outcome) for outcome in answer.refused}
+            outcomes = [outcome for outcome in outcomes if id(outcome) not in refused]
+            self._jobs.refused(answer.refused)
+        if outcomes:
+            self._batching.ended(outcomes)
+            self._jobs.settled(outcomes)
+        self._jobs.sum_up()
+
+    def _pause(self, error: BrokerError) -> None:
+        if not self._backoff.failures:
+            _log.warning("no new jobs, and outcomes are kept until the store answers: %s", error)
+        self._stopping.wait(self._backoff.next())
+
+    # -- waiting ------------------------------------------------------------------------------------------------
+
+    def _wait_for_executors(self) -> None:
+        """Come back when there are outcomes, or when a batch turns out to be slow."""
+        free = len(self._executors.slots.free)
+        short = self._executors.waiting or (free and not self._stopping.is_set())
+        if self._results.alarm.wait(SHORT if short else STOP_LOOK):
+            return
+        if free and self._executors.waiting:
+            self._executors.widen()
+        elif not short:
+            self._look_for_stops()
+
+    def _wait_for_work(self) -> None:
+        """Come back when there may be work, an outcome or a stop request; the store has nothing to hand out now."""
+        busy = self._executors.slots.busy()
+        if self._burst and not busy and not len(self._results):
+            self.stop(0)
+            return
+        self._results.at_broker = True
+        try:
+            if not len(self._results) and not self._stopping.is_set():
+                self._broker.wait_for_work(POLL * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
+        except BrokerError as error:
+            self._pause(error)
+        finally:
+            self._results.at_broker = False
+        if busy:
+            self._look_for_stops()
+
+    def _look_for_stops(self) -> None:
+        """Ask which running jobs shall stop, at most every STOP_LOOK seconds: a bell may have rung for one."""
+        now = time.monotonic()
+        if now - self._asked < STOP_LOOK:
+            return
+        self._asked = now
+        try:
+            beat = self._broker.heartbeat([self._owner])
+        except BrokerError:  # the next exchange finds out
+            return
+        if beat.lost:
+            self.abandon()
+        if beat.stop:
+            self._executors.stop(set(beat.stop))
+
+    def _is_over(self) -> bool:
+        if not self._stopping.is_set():
+            return False
+        if self._lost:
+            return True
+        idle = not (self._executors.waiting or len(self._results) or self._unsettled)
+        return (idle and not self._executors.slots.busy()) or time.monotonic() >= self._stop_by

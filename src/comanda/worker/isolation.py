@@ -1,0 +1,99 @@
+"""A job in a process of its own, which can be killed (R25): `@app.task(isolate=True)`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from ..brokers.records import Outcome
+from ..errors import TimedOut
+from . import channel
+from .attempt import Attempt, Interrupt, now
+from .deadlines import Deadlines
+from .messages import Ended, Interrupted, Run
+from .slots import Slots
+from .spawning import environment
+
+
+class Isolation:
+    """Runs one attempt in a fresh process. The thread that called `run` waits for it."""
+
+    def __init__(self, attempt: Attempt, app: str, log_level: str, deadlines: Deadlines) -> None:
+        self._attempt = attempt
+        self._run = Run(app, attempt.job, log_level)
+        self._deadlines = deadlines
+        self._ours, self._theirs = channel.pair()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self, slots: Slots, slot: int) -> Outcome:
+        """Return the outcome: what the process says, or why it could not say anything."""
+        attempt = self._attempt
+        attempt.runner = self
+        try:
+            self._process = self._spawn()
+            slots.occupy(slot, attempt)
+            if attempt.deadline is not None:
+                self._deadlines.watch(attempt.deadline)
+            ended = self._wait()
+            status = self._process.wait()
+        except OSError as error:
+            return attempt.raised(error, now())
+        finally:
+            slots.vacate(slot)
+            self._ours.close()
+        if ended is None:
+            return attempt.raised(ChildProcessError(_died(status)), now())
+        return Outcome(
+            attempt.job, ended.kind, ended.started_at, ended.finished_at, ended.result, ended.failure, ended.delay
+        )
+
+    def interrupt(self, attempt: Attempt, kind: Interrupt) -> bool:
+        """Ask the process to raise `kind` in the job; it is killed if that does not end it."""
+        if attempt.interrupted is not None:
+            return False
+        attempt.interrupted = kind
+        self._ours.send(Interrupted(timeout=kind is TimedOut))
+        if not attempt.overran:
+            attempt.overran = True
+            attempt.deadline = time.monotonic() + self._deadlines.patience
+            self._deadlines.watch(attempt.deadline)
+        return True
+
+    def kill(self, attempt: Attempt) -> bool:
+        """Kill the process and all it started in its session."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        return True
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with self._theirs as theirs:
+            command = [sys.executable, "-m", "comanda.worker.isolated", str(theirs.fileno())]
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                env=environment(),
+            )
+        self._ours.send(self._run)
+        return process
+
+    def _wait(self) -> Ended | None:
+        try:
+            while True:
+                for message in self._ours.receive():
+                    if isinstance(message, Ended):
+                        return message
+        except EOFError:
+            return None
+
+
+def _died(status: int) -> str:
+    if status < 0:
+        return f"the process of this job was killed by {signal.Signals(-status).name} before it finished"
+    return f"the process of this job ended with exit code {status} before it finished"

@@ -1,0 +1,116 @@
+"""Synchronous tasks: persistent threads that take jobs from one deque (PY3, PY4)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from queue import SimpleQueue
+
+from ..brokers.records import Claimed, Outcome
+from ..clock import Micros
+from .attempt import Tasks, begin, now
+from .deadlines import Deadlines
+from .execute import call
+from .interrupt import Interruptible
+from .isolation import Isolation
+from .slots import Results, Slots
+from .waiting import PROMPT, Waiting
+
+
+class ThreadPool(Waiting):
+    """Runs synchronous and isolated jobs; a thread works for each slot it is given."""
+
+    def __init__(
+        self, tasks: Tasks, slots: Slots, results: Results, deadlines: Deadlines, app: str | None, log_level: str
+    ) -> None:
+        super().__init__()
+        self.tasks = tasks
+        self.slots = slots
+        self.results = results
+        self.deadlines = deadlines
+        self.app = app
+        self.log_level = log_level
+        self.idle: deque[_Thread] = deque()
+        self.forked = False
+        self._threads: list[_Thread] = []
+
+    def wake(self, slot: int) -> None:
+        """Let one more thread take jobs, in this slot. The thread that slept last is warm, so it comes first."""
+        try:
+            thread = self.idle.pop()
+        except IndexError:
+            thread = _Thread(self)
+            self._threads.append(thread)
+        thread.serve(slot)
+
+    def close(self) -> None:
+        """End the idle threads. One that still runs a job is left to the end of the process: it is a daemon."""
+        idle = list(self.idle)
+        for thread in idle:
+            thread.end()
+
+    def forget(self) -> None:
+        """After a fork, in the child: a body that returns here must not go on with its parent's jobs."""
+        self.jobs.clear()
+        self.forked = True
+
+
+class _Thread:
+    def __init__(self, pool: ThreadPool) -> None:
+        self._pool = pool
+        self._bell: SimpleQueue[int | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="comanda-job", daemon=True)
+        self._thread.start()
+
+    def serve(self, slot: int) -> None:
+        self._bell.put(slot)
+
+    def end(self) -> None:
+        self._bell.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        pool = self._pool
+        interruptible = Interruptible()
+        while (slot := self._bell.get()) is not None:
+            self._drain(slot, interruptible)
+            if pool.forked:
+                os._exit(0)
+            pool.idle.append(self)
+            pool.slots.give_back(slot)
+            pool.results.report()
+
+    def _drain(self, slot: int, interruptible: Interruptible) -> None:
+        pool = self._pool
+        take, put, page = pool.jobs.popleft, pool.results.put, pool.slots.page
+        started = reported = now()
+        while True:
+            try:
+                job = take()
+            except IndexError:
+                return
+            page[slot] = job.n
+            outcome = self._execute(slot, job, started, interruptible)
+            put(outcome)
+            started = outcome.finished_at
+            if not 0 <= started - reported <= PROMPT:
+                pool.results.report()
+                reported = started
+
+    def _execute(self, slot: int, job: Claimed, started: Micros, interruptible: Interruptible) -> Outcome:
+        pool = self._pool
+        attempt = begin(job, pool.tasks, started)
+        if isinstance(attempt, Outcome):
+            return attempt
+        if attempt.task.isolate and pool.app is not None:
+            return Isolation(attempt, pool.app, pool.log_level, pool.deadlines).run(pool.slots, slot)
+        attempt.runner = interruptible
+        pool.slots.occupy(slot, attempt)
+        if attempt.deadline is not None:
+            pool.deadlines.watch(attempt.deadline)
+        value, error = interruptible.call(attempt, call)
+        pool.slots.vacate(slot)
+        if error is None:
+            return attempt.returned(value, now())
+        return attempt.raised(error, now())
