@@ -1,0 +1,1 @@
+"""Dev-Guro, the demo application: developers' free-text logs, and the technologies found in them as tags."""
