@@ -16,6 +16,7 @@ _SAME_SIGN = str.maketrans({"’": "'", "‑": "-", "\u00ad": None})  # noqa: RU
 SPACE, NEWLINE, HYPHEN = " ", "\n", "-"
 _SENTENCE_ENDS = frozenset(".!?:;…•*–—")  # noqa: RUF001 - dashes open list items
 _OPENING = frozenset("\"'`([{„“«»")
+_CLOSING = frozenset("\"')]}“”«»")
 _MOST_OPENING = 3  # signs in front of a word, as in ("`Rust
 MAX_TAG = 120  # characters
 
@@ -51,10 +52,12 @@ class Text:
             return True
         if self.keys[index] != SPACE:
             return False
-        before = self.key(index - 1)
-        if before == HYPHEN:
-            return self.key(index - 2) in ("", SPACE, NEWLINE)
-        return before == "" or not _SENTENCE_ENDS.isdisjoint(before)
+        index -= 1
+        if _CLOSING.issuperset(self.key(index)):
+            index -= 1
+        if self.key(index) == HYPHEN:
+            return self.key(index - 1) in ("", SPACE, NEWLINE)
+        return index < 0 or not _SENTENCE_ENDS.isdisjoint(self.key(index))
 
 
 def _gap(blank: str) -> str:
