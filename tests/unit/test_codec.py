@@ -181,7 +181,7 @@ REFUSED = [
     (UUID, str(ID), "expected uuid.UUID, got str"),
     (Decimal, 0.5, "expected decimal.Decimal, got float"),
     (Decimal, "0.5", "expected decimal.Decimal, got str"),
-    (pathlib.Path, "a", "expected pathlib.Path, got str"),
+    (pathlib.Path, "a", "Path, got str"),
     (Colour, "red", "Colour, got str"),
     (TextColour, "red", "TextColour, got str"),
     (int, Colour.RED, "expected int, got Colour"),

@@ -14,8 +14,6 @@ from .leaves import is_model
 
 CONTENT_TYPE = "application/json"
 SECRET_KEY = "$secret"  # noqa: S105 - a key on the wire, the same for everybody
-
-
 _NO_KEYS = (type(None), bool, tuple, frozenset)  # msgspec asks us about these only where they are keys
 
 
