@@ -24,10 +24,11 @@ class ArgumentCodec:
 
     Arguments become one JSON object by parameter name, encoded and checked by the function's annotations; what the
     caller leaves out is not stored, so that the worker's default applies. What would not arrive as it was given is
-    refused: a str for a datetime, a bool for an int, a subclass for its base (it would lose the fields it adds). With a codec of one's own, that codec gets
-    this object as a dict, and only the names are checked. Limits are in bytes, `name` is the task's name in errors.
-    `content_type` says what the bytes are. Raises ConfigurationError naming the parameter whose annotation cannot be
-    resolved or has no JSON form.
+    refused: a str for a datetime, a bool for an int, a subclass for its base (it would lose the fields it adds).
+    With a codec of one's own, that codec gets this object as a dict, and only the names are checked.
+
+    Limits are in bytes, `name` is the task's name in errors, `content_type` says what the bytes are. Raises
+    ConfigurationError naming the parameter whose annotation cannot be resolved or has no JSON form.
     """
 
     def __init__(
