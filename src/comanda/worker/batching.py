@@ -21,6 +21,10 @@ SHORT = 0.005
 """Seconds of work for which it is not worth waking a second thread: about one switch interval of the interpreter."""
 
 
+LONG = 0.001
+"""Seconds from which a job is long enough to claim more beside it."""
+
+
 class Batching:
     """Learns how long jobs take, and sizes claims by it."""
 
@@ -30,12 +34,21 @@ class Batching:
         self._dispatched = 0
         self._since = 0.0
 
-    def wanted(self, free: int) -> int:
-        """Return how many jobs to claim for `free` idle slots."""
-        if self._pace == 0.0:
-            return free
-        held = int(free * HOLD / self._pace)
-        return max(free, min(CAP, self._size, held))
+    def wanted(self, slots: int, free: int, waiting: int) -> int:
+        """Return how many jobs to claim when `free` of the slots are idle and `waiting` jobs have not begun.
+
+        Short jobs are claimed when all others have begun: their threads have no time for a storage thread beside them.
+        Longer ones earlier, so that no slot is idle during the claim.
+        """
+        if not waiting and free:
+            return max(free, min(CAP, self._size, self._held_by(free)))
+        if waiting < slots and self._pace >= LONG:
+            return max(0, min(CAP, self._held_by(slots) - waiting))
+        return 0
+
+    def _held_by(self, slots: int) -> int:
+        """Return how many jobs are HOLD seconds of work for this many slots."""
+        return int(slots * HOLD / self._pace) if self._pace else slots
 
     def claimed(self, count: int, wanted: int) -> None:
         """Note a claim: what was asked for, and what came."""

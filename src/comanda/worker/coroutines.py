@@ -94,8 +94,7 @@ class LoopPool(Waiting):
             except IndexError:
                 if self._forked:
                     os._exit(0)
-                self._slots.give_back(slot)
-                self._results.report()
+                self._results.report_idle(last=self._slots.give_back(slot))
                 return
             self._slots.page[slot] = job.n
             attempt = begin(job, self._tasks, now())

@@ -122,10 +122,10 @@ class Engine:
         return outcomes
 
     def _wanted(self) -> int:
-        if self._stopping.is_set() or self._executors.waiting:
+        if self._stopping.is_set():
             return 0
-        free = len(self._executors.slots.free)
-        return self._batching.wanted(free) if free else 0
+        slots = self._executors.slots
+        return self._batching.wanted(slots.count, len(slots.free), self._executors.waiting)
 
     def _exchange(self, outcomes: list[Outcome], wanted: int) -> Exchanged | None:
         """Settle and claim; None when the store failed: then the outcomes are kept, and a pause was made."""
@@ -169,7 +169,7 @@ class Engine:
         """Come back when there are outcomes, or when a batch turns out to be slow."""
         free = len(self._executors.slots.free)
         short = self._executors.waiting or (free and not self._stopping.is_set())
-        if self._results.alarm.wait(SHORT if short else STOP_LOOK):
+        if self._results.wait(SHORT if short else STOP_LOOK):
             return
         if free and self._executors.waiting:
             self._executors.widen()
@@ -179,17 +179,14 @@ class Engine:
     def _wait_for_work(self) -> None:
         """Come back when there may be work, an outcome or a stop request; the store has nothing to hand out now."""
         busy = self._executors.slots.busy()
-        if self._burst and not busy and not len(self._results):
+        if self._burst and not busy and not self._results.has_news():
             self.stop(0)
             return
-        self._results.at_broker = True
+        poll = POLL * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret
         try:
-            if not len(self._results) and not self._stopping.is_set():
-                self._broker.wait_for_work(POLL * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
+            self._results.wait_elsewhere(lambda: self._broker.wait_for_work(poll))
         except BrokerError as error:
             self._pause(error)
-        finally:
-            self._results.at_broker = False
         if busy:
             self._look_for_stops()
 
@@ -213,5 +210,5 @@ class Engine:
             return False
         if self._lost:
             return True
-        idle = not (self._executors.waiting or len(self._results) or self._unsettled)
+        idle = not (self._executors.waiting or self._results.has_news() or self._unsettled)
         return (idle and not self._executors.slots.busy()) or time.monotonic() >= self._stop_by

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ..brokers.records import Outcome
 from .alarm import Alarm
 from .attempt import Attempt
+from .batching import SHORT
 
 
 class Slots:
@@ -33,10 +35,11 @@ class Slots:
         self._running[slot] = None
         self.page[self.count + slot] = 0
 
-    def give_back(self, slot: int) -> None:
-        """Offer the slot to whoever is next."""
+    def give_back(self, slot: int) -> bool:
+        """Offer the slot to whoever is next; return whether all slots are free now."""
         self.page[slot] = 0
         self.free.append(slot)
+        return len(self.free) == self.count
 
     def running(self) -> Iterator[Attempt]:
         """Yield the attempts under way."""
@@ -53,21 +56,59 @@ class Results:
     def __init__(self, wake_broker: Callable[[], None]) -> None:
         self._done: deque[Outcome] = deque()
         self._wake_broker = wake_broker
-        self.alarm = Alarm()
-        self.at_broker = False
-        """True while the storage thread waits inside the broker."""
+        self._alarm = Alarm()
+        self._at_broker = False
+        self._patient = True
+        self._news = 0
+        self._seen = 0
         self.put = self._done.append
-
-    def __len__(self) -> int:
-        return len(self._done)
 
     def report(self) -> None:
         """Make the storage thread look, wherever it waits."""
-        self.alarm.set()
-        if self.at_broker:
+        self._news += 1
+        self._alarm.set()
+        if self._at_broker:
             self._wake_broker()
+
+    def report_idle(self, *, last: bool) -> None:
+        """Tell that an executor has nothing to do. Unless it is the last, the others may follow within a moment."""
+        if last or not self._patient:
+            self.report()
+        else:
+            self._news += 1
 
     def take(self) -> list[Outcome]:
         """Return the outcomes so far. Executors go on adding meanwhile: a deque loses none of them."""
+        self._seen = self._news
         pop = self._done.popleft
         return [pop() for _ in range(len(self._done))]
+
+    def has_news(self) -> bool:
+        """Return whether anything has happened since `take`."""
+        return bool(self._done) or self._seen != self._news
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for a report at most `timeout` seconds. After a short wait the caller looks anyway."""
+        if timeout <= SHORT:
+            return self._alarm.wait(timeout)
+        with self._impatient():
+            return self.has_news() or self._alarm.wait(timeout)
+
+    def wait_elsewhere(self, wait: Callable[[], None]) -> None:
+        """Wait inside the broker, by `wait`, unless there is news; a report ends it."""
+        with self._impatient():
+            self._at_broker = True
+            try:
+                if not self.has_news():
+                    wait()
+            finally:
+                self._at_broker = False
+
+    @contextmanager
+    def _impatient(self) -> Iterator[None]:
+        """From here on every report counts; what happened just before is found by `has_news`."""
+        self._patient = False
+        try:
+            yield
+        finally:
+            self._patient = True

@@ -78,8 +78,7 @@ class _Thread:
             if pool.forked:
                 os._exit(0)
             pool.idle.append(self)
-            pool.slots.give_back(slot)
-            pool.results.report()
+            pool.results.report_idle(last=pool.slots.give_back(slot))
 
     def _drain(self, slot: int, interruptible: Interruptible) -> None:
         pool = self._pool
