@@ -17,7 +17,8 @@ from .brokers.base import Broker
 from .brokers.factory import open_broker
 from .brokers.records import Enqueued, JobFilter, NewJob
 from .clock import Clock, Micros, SystemClock
-from .codec import Codec, ValueCodec
+from .codec import Codec
+from .codec.results import ResultCodec
 from .errors import DuplicateJob, JobNotFound
 from .ids import from_text, to_text
 from .job import Job, handle
@@ -208,7 +209,9 @@ class Comanda:
         if result is None:
             return None
         known = self.tasks.get(task)
-        return ValueCodec().decode(result) if known is None else known.codec.decode_result(result)
+        if known is None:
+            return ResultCodec(task, None, self.settings.result_limit).decode(result)
+        return known.codec.decode_result(result)
 
     # -- messages and transactions ------------------------------------------------------------------------------
 

@@ -67,7 +67,9 @@ class MessageQueue(Generic[T]):
     def __init__(self, app: Comanda, name: str, *, type: Any = Any, codec: Codec | None = None) -> None:
         self.name = check_queue(name)
         self._app = app
-        self._codec = ValueCodec(type, codec=codec, payload_limit=app.settings.payload_limit)
+        self._codec = ValueCodec(
+            type, codec=codec, payload_limit=app.settings.payload_limit, name=f"message queue {name!r}"
+        )
         self._filter = JobFilter(queues=(self.name,), tasks=(MESSAGE,), states=_WAITING)
 
     def __repr__(self) -> str:
