@@ -19,7 +19,7 @@ _ID, _QUEUE, _STATE, _KEY = 0, 2, 4, 8
 """Where these stand among the columns."""
 
 _EXISTS = "SELECT 1 FROM {ns}_jobs WHERE id = ?"
-_HOLDER = "SELECT id FROM {ns}_jobs WHERE unique_key = ? AND state IN (0, 1, 2, 7)"
+_HOLDER = "SELECT id FROM {ns}_jobs WHERE unique_key = ? AND state NOT BETWEEN 3 AND 6"
 
 # The same for a connection that is not ours: names are looked up in the statement, since a cached number might come
 # from a transaction that was rolled back.
@@ -37,7 +37,7 @@ ON CONFLICT DO UPDATE SET jobs = jobs + excluded.jobs
 """
 _FOREIGN_STORED = """
 SELECT id FROM {ns}_jobs WHERE id = ? UNION ALL
-SELECT id FROM {ns}_jobs WHERE unique_key = ? AND state IN (0, 1, 2, 7)
+SELECT id FROM {ns}_jobs WHERE unique_key = ? AND state NOT BETWEEN 3 AND 6
 """
 
 Parameters = tuple[Any, ...]

@@ -60,7 +60,7 @@ SELECT n, queue FROM {{ns}}_jobs WHERE state = 1 AND task IN (SELECT value FROM 
 _PARK = "UPDATE {ns}_jobs SET state = 7, version = version + 1 WHERE n = ? AND state = 1"
 _OVERDUE = f"""
 SELECT n, queue, state FROM {{ns}}_jobs
-WHERE expires IS NOT NULL AND expires <= ? AND state IN (0, 1, 7) LIMIT {STEP}
+WHERE expires IS NOT NULL AND expires <= ? AND state NOT BETWEEN 2 AND 6 LIMIT {STEP}
 """
 _EXPIRE = """
 UPDATE {ns}_jobs SET state = 6, version = version + 1, finished = ? WHERE n = ? AND state = ?

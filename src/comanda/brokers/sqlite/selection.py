@@ -42,7 +42,7 @@ def condition(session: Session, which: JobFilter) -> tuple[str, list[Any]]:
 
 def _states(which: JobFilter) -> list[str]:
     wanted = codes.codes_of(which.states or ())
-    terms = ["state IN (4, 5, 6)"] if wanted and _BADLY.issuperset(wanted) else []
+    terms = ["state BETWEEN 4 AND 6"] if wanted and _BADLY.issuperset(wanted) else []
     if len(wanted) == 1:
         return [*terms, f"state = {wanted[0]}"]
     return [*terms, f"state IN ({', '.join(map(str, wanted))})"]
