@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ EXPIRY_STEP = 500
 """Expired jobs of one queue that a claim ends before it gives up looking behind them; the rescue ends the rest."""
 
 _encode = msgspec.json.Encoder().encode
+_SUCCESS = Kind.SUCCESS
 
 _SUCCEED = """
 UPDATE {ns}_jobs SET state = 3, version = version + 1, started = ?, finished = ?, result = ?
@@ -70,13 +72,12 @@ def settle(
     session: Session, owner: int, outcomes: Sequence[Outcome], names: Names, moves: Moves, now: int
 ) -> list[Outcome]:
     """Write outcomes; return those whose job has moved on."""
-    successes = [o for o in outcomes if o.kind == Kind.SUCCESS and o.job.task != MESSAGE]
-    refused = _succeed(session, owner, successes, names, moves)
+    plain: list[Outcome] = []
+    others: list[Outcome] = []
     for outcome in outcomes:
-        if (outcome.kind != Kind.SUCCESS or outcome.job.task == MESSAGE) and not _settle_one(
-            session, owner, outcome, names, moves, now
-        ):
-            refused.append(outcome)
+        (plain if outcome.kind is _SUCCESS and outcome.job.task != MESSAGE else others).append(outcome)
+    refused = _succeed(session, owner, plain, names, moves)
+    refused += [outcome for outcome in others if not _settle_one(session, owner, outcome, names, moves, now)]
     return refused
 
 
@@ -94,8 +95,9 @@ def _succeed(session: Session, owner: int, outcomes: list[Outcome], names: Names
         for outcome, row in zip(outcomes, rows, strict=True):
             (accepted if session.many(_SUCCEED, (row,)) else refused).append(outcome)
     session.run("RELEASE batch")
-    for outcome in accepted:
-        moves.move(names.queue_id(session, outcome.job.queue, outcome.job.task), codes.RUNNING, codes.SUCCESSFUL)
+    # Counted by queue first: one move for each outcome would cost 0.5 of the 6 µs a job.
+    for (queue, task), jobs in Counter([(o.job.queue, o.job.task) for o in accepted]).items():
+        moves.move(names.queue_id(session, queue, task), codes.RUNNING, codes.SUCCESSFUL, jobs)
     return refused
 
 
@@ -202,9 +204,9 @@ class Claim:
         return taken
 
     def _claimed(self, queue: str, rows: list[Row]) -> list[Claimed]:
-        names, session = self._names, self._session
+        names = {task: self._names.task_name(self._session, task) for task in {row[7] for row in rows}}
         return [
-            Claimed(n, id_, fence, attempt, crashes, names.task_name(session, task), queue, payload, options, enqueued)
+            Claimed(n, id_, fence, attempt, crashes, names[task], queue, payload, options, enqueued)
             for _, _, n, id_, fence, attempt, crashes, task, payload, options, enqueued, _ in rows
         ]
 
