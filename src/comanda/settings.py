@@ -15,6 +15,9 @@ from .errors import ConfigurationError, UnknownOption
 
 _DAY = 86_400.0
 
+_NO_SETTINGS = ("app", "dev", "worker")
+"""COMANDA_APP names the app for the command line, COMANDA_DEV and COMANDA_WORKER mark processes of comanda's own."""
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an app runs with. Times are seconds, sizes bytes."""
@@ -111,7 +114,8 @@ def _parse(path: Path) -> dict[str, Any]:
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the settings among the variables. LOG_LEVEL is read as well, the name that containers use (S2-16)."""
     found = {key[8:].lower(): value for key, value in environment.items() if key.startswith("COMANDA_")}
-    found.pop("app", None)  # COMANDA_APP names the app for the command line and is no setting of it
+    for name in _NO_SETTINGS:
+        found.pop(name, None)
     if "LOG_LEVEL" in environment:
         found.setdefault("log_level", environment["LOG_LEVEL"])
     return found
