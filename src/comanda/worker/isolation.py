@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 
 from ..brokers.records import Outcome
@@ -16,7 +15,7 @@ from .attempt import Attempt, Interrupt, now
 from .deadlines import Deadlines
 from .messages import Ended, Interrupted, Run
 from .slots import Slots
-from .spawning import environment
+from .spawning import spawn
 
 
 class Isolation:
@@ -34,7 +33,8 @@ class Isolation:
         attempt = self._attempt
         attempt.runner = self
         try:
-            self._process = self._spawn()
+            self._process = spawn("comanda.worker.isolated", self._theirs, user_code=True)
+            self._ours.send(self._run)
             slots.occupy(slot, attempt)
             if attempt.deadline is not None:
                 self._deadlines.watch(attempt.deadline)
@@ -69,19 +69,6 @@ class Isolation:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         return True
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        with self._theirs as theirs:
-            command = [sys.executable, "-m", "comanda.worker.isolated", str(theirs.fileno())]
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                env=environment(),
-            )
-        self._ours.send(self._run)
-        return process
 
     def _wait(self) -> Ended | None:
         try:

@@ -6,43 +6,38 @@ from msgspec import Struct
 
 from ..brokers.records import Claimed, Failure, Kind, Outcome
 from ..clock import Micros
+from ..settings import Settings
 
 
-class Start(Struct, frozen=True, tag=True):
-    """Supervisor to child: load this app and work. None: as the app's settings say."""
+class Work(Struct, frozen=True, tag=True, kw_only=True):
+    """What a worker shall do; None: as the app's settings say. Parent to embedded supervisor, supervisor to child.
+
+    `app` is `module:attribute`. `queues`: all when None. `burst`: end when nothing is ready and nothing runs.
+    """
 
     app: str
+    processes: int | None = None
+    concurrency: int | None = None
     queues: tuple[str, ...] | None = None
     strict: bool = False
     burst: bool = False
-    concurrency: int | None = None
+    grace: float | None = None
     log_level: str | None = None
 
 
-class Ready(Struct, frozen=True, tag=True):
-    """Child to supervisor: at work as `owner`. The rest are the app's settings, times in seconds."""
+class Ready(Struct, frozen=True, tag=True, kw_only=True):
+    """Child to supervisor: at work as `owner`. With all that the supervisor needs to know of the app."""
 
     owner: int
-    url: str
-    namespace: str
-    concurrency: int
-    processes: int
-    lease: float
-    heartbeat: float
-    rescue: float
-    grace: float
-    keep_successful: float
-    keep_failed: float
-    keep_at_most: int
-    log_level: str
+    settings: Settings
     tasks: tuple[str, ...]
 
 
 class Refused(Struct, frozen=True, tag=True):
-    """Child to supervisor: cannot work, and why. `final`: trying again cannot help."""
+    """Child to supervisor: it cannot work, and why. `code` is the exit code that says so."""
 
     sentence: str
-    final: bool
+    code: int
 
 
 class Renewed(Struct, frozen=True, tag=True):
@@ -68,7 +63,8 @@ class Stop(Struct, frozen=True, tag=True):
 class Draining(Struct, frozen=True, tag=True):
     """Child to supervisor: takes no more jobs and needs a successor now.
 
-    `overrun` is the outcome of an attempt that would not stop at its time limit; it counts once this process is dead.
+    `overrun` is the outcome of an attempt that would not stop at its time limit: it counts once this process is dead,
+    which the supervisor sees to after the grace time.
     """
 
     reason: str
@@ -104,4 +100,4 @@ class Ended(Struct, frozen=True, tag=True):
     delay: Micros
 
 
-Message = Start | Ready | Refused | Renewed | StopJobs | Lost | Stop | Draining | Leaving | Run | Interrupted | Ended
+Message = Work | Ready | Refused | Renewed | StopJobs | Lost | Stop | Draining | Leaving | Run | Interrupted | Ended

@@ -17,7 +17,7 @@ import fcntl
 import mmap
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 _SLOT = 16
@@ -48,6 +48,12 @@ class Presence:
         self._path = made.rename(directory / f"{_PREFIX}{owner}")
         _held.add(self)
 
+    def clear(self, but: Collection[int] = ()) -> None:
+        """Mark everything as not started, except the row ids in `but`: nobody is to be charged for an orderly end."""
+        for slot in range(len(self.page) // 2):
+            if self.page[slot] not in but:
+                self.page[slot] = 0
+
     def close(self) -> None:
         """Remove the sign: this owner holds nothing any more."""
         if self._path is not None:
@@ -73,13 +79,15 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def departed(directory: Path) -> Iterator[tuple[int, set[int]]]:
-    """Yield each owner of this host whose process is gone, with the row ids it was executing.
+def departed(directory: Path, but: Collection[int] = ()) -> Iterator[tuple[int, set[int]]]:
+    """Yield each owner of this host whose process is gone, with the row ids it was executing; leave out those in `but`.
 
     The caller hands the owner's jobs back before it asks for the next one; then the file is removed. Only one process
     at a time gets to see an owner. If handing back raises, the file stays for the next look.
     """
     for path in sorted(directory.glob(f"{_PREFIX}*")):
+        if _owner(path) in but:
+            continue
         with contextlib.suppress(FileNotFoundError), _locked(path) as free:
             if free:
                 yield _owner(path), _started(path)

@@ -1,18 +1,39 @@
-"""What processes of a worker are started with."""
+"""How processes of a worker are started: spawned, never forked (R23), in sessions of their own."""
 
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 MARK = "COMANDA_WORKER"
-"""Set in every process that a worker starts: such a process starts no worker of its own."""
+"""Set in every process that runs user code for a worker: such a process starts no worker of its own."""
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of a process that runs user code for a worker."""
-    return {**os.environ, MARK: "1"}
+def spawn(module: str, end: socket.socket, *, user_code: bool) -> subprocess.Popen[bytes]:
+    """Run `module` in a new process that inherits `end`, whose copy here is closed, and nothing else.
+
+    A session of its own keeps the terminal's Ctrl-C away: the process ends when it is told to, or with its parent.
+    """
+    with end:
+        return subprocess.Popen(
+            [_interpreter(), "-m", module, str(end.fileno())],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[end.fileno()],
+            start_new_session=True,
+            env={**os.environ, MARK: "1"} if user_code else None,
+        )
 
 
 def inside_worker() -> bool:
-    """Return whether this process was started by a worker."""
+    """Return whether this process was started by a worker to run user code."""
     return MARK in os.environ
+
+
+def _interpreter() -> str:
+    """Return the Python that runs this; inside a server that embeds it (uWSGI), the one beside its packages."""
+    if "python" in Path(sys.executable).name:
+        return sys.executable
+    return str(Path(sys.prefix) / "bin" / "python3")
