@@ -1,0 +1,129 @@
+"""`comanda demo`: start Dev-Guro, post three logs through its own HTTP API, show the tags as they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+import httpx2
+import uvicorn
+
+from comanda.brokers.factory import hide_password, open_broker
+from comanda.brokers.sqlite import SQLiteBroker
+from comanda.cli.output import console
+from comanda.errors import ConfigurationError
+
+from .samples import SAMPLES, Sample
+from .terminal import Terminal
+from .visitor import Visitor
+
+HOST = "127.0.0.1"
+
+PATIENCE = 60.0
+"""Seconds within which all tags must come."""
+
+_PORTS_TRIED = 100
+
+
+def main(once: bool, port: int, url: str | None = None, data: Path | None = None) -> int:
+    """Serve Dev-Guro until Ctrl-C, or with `once` until the samples have their tags; return the exit code.
+
+    `port`: the first one to try; 0 takes any. The database is the file of `url` (sqlite:///FILE), else dev-guro.db in
+    the directory `data` (default: .comanda), made when missing. Returns 0 when every expected tag came, else 1. Raises
+    ConfigurationError and BrokerError for a port, URL, directory or file that cannot be used.
+    """
+    database = _database(url, data)
+    os.environ["DEV_GURO_DATABASE"] = str(database)  # read at import: in this process and in the worker's children
+    from .logs import open_store
+
+    open_store()
+    with _listener(port) as listener:
+        taken = listener.getsockname()[1]
+        demo = Demo(listener, Terminal(console(sys.stdout)))
+        demo.terminal.opening(demo.address, database, wanted_port=port if port not in (0, taken) else None)
+        with contextlib.suppress(KeyboardInterrupt):  # the server has stopped in order, then passed the signal on
+            asyncio.run(demo.run(once=once))
+    return 0 if demo.complete else 1
+
+
+class Demo:
+    """The server on `listener`, and a visitor in the same process."""
+
+    def __init__(self, listener: socket.socket, terminal: Terminal) -> None:
+        self._listener = listener
+        self.address = f"http://{HOST}:{listener.getsockname()[1]}"
+        self.terminal = terminal
+        self.complete = False
+
+    async def run(self, *, once: bool) -> None:
+        """Serve and show the samples; with `once` stop then."""
+        from .api import api
+
+        config = uvicorn.Config(api, lifespan="on", log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[self._listener]))
+        showing = asyncio.create_task(self._show())
+        await asyncio.wait({serving, showing}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        self.complete = showing.done() and showing.result()
+        showing.cancel()
+        if not serving.done():
+            self.terminal.closing(complete=self.complete, once=once)
+        server.should_exit = server.should_exit or once
+        await serving
+
+    async def _show(self) -> bool:
+        """Post the samples one after the other, read their streams meanwhile; return whether all tags came."""
+        complete: list[bool] = []
+        try:
+            async with Visitor(self.address) as visitor, asyncio.TaskGroup() as readers:
+                await visitor.arrive()
+                for sample in SAMPLES:
+                    posted = await visitor.post(sample.entry)
+                    self.terminal.posted(posted, sample.entry)
+                    readers.create_task(self._read(visitor, posted.id, sample, complete))
+        except* httpx2.HTTPError as errors:
+            self.terminal.trouble(f"The server did not answer as it should: {errors.exceptions[0]!r}")
+        return len(complete) == len(SAMPLES) and all(complete)
+
+    async def _read(self, visitor: Visitor, log_id: int, sample: Sample, complete: list[bool]) -> None:
+        start = time.perf_counter()
+        tagged = await visitor.tags_of(log_id)
+        missing = sample.missing(tagged.tags)
+        self.terminal.tagged(log_id, time.perf_counter() - start, tagged, missing)
+        complete.append(not missing)
+
+
+def _database(url: str | None, data: Path | None) -> Path:
+    if url is None:
+        return ((data or Path(".comanda")) / "dev-guro.db").absolute()
+    broker = open_broker(url)
+    if not isinstance(broker, SQLiteBroker) or not url.startswith("sqlite:"):
+        raise ConfigurationError(
+            f"Dev-Guro saves a log and its job in one transaction of one SQLite file, which {hide_password(url)} does "
+            "not offer: name a file, sqlite:///dev-guro.db"
+        )
+    return broker.path
+
+
+def _listener(first: int) -> socket.socket:
+    """Return a socket that listens on `first` or the next free port."""
+    for port in range(first, min(first + _PORTS_TRIED, 65_536)):
+        # asyncio switches Nagle's algorithm off only for a socket that says it is TCP; else each answer waits 40 ms.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+            listener.listen()  # from here on a visitor waits instead of being refused
+        except OSError as error:
+            listener.close()
+            if error.errno != errno.EADDRINUSE:
+                raise ConfigurationError(f"port {port} cannot be used: {error.strerror}; name another one") from None
+        else:
+            return listener
+    raise ConfigurationError(f"no port from {first} to {port} is free; name another one")
