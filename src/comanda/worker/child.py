@@ -32,6 +32,7 @@ from .engine import Engine
 from .executors import Executors
 from .presence import Presence
 from .repeating import Repeating
+from .spawning import extend_search
 
 SWITCH = 0.001
 """Seconds between two switches of the interpreter's threads: a fifth of the default. While tasks compute, the storage
@@ -203,7 +204,6 @@ class Child:
 
     def _forget(self) -> None:
         """After a fork by a task, in its child: that process is no worker and answers signals like any other."""
-        self._executors.forget()
         self._broker.forget()
         signal.set_wakeup_fd(-1)
         for number in _SIGNALS:
@@ -224,6 +224,7 @@ def main(descriptor: int) -> None:
 
 def _begin(channel: Channel, work: messages.Work) -> Child | None:
     """Load the app and register; tell the supervisor why when that is impossible."""
+    extend_search(work.search)
     try:
         app = load_app(work.app)
         logs.configure(work.log_level or app.settings.log_level)

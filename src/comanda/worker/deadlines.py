@@ -22,7 +22,9 @@ PATIENCE = 2.0
 class Deadlines:
     """Interrupts attempts at their limit; calls `on_stuck` once for each that goes on PATIENCE seconds later."""
 
-    def __init__(self, slots: Slots, on_stuck: Callable[[Attempt], None], patience: float = PATIENCE) -> None:
+    def __init__(
+        self, slots: Slots, on_stuck: Callable[[Attempt], None] | None = None, patience: float = PATIENCE
+    ) -> None:
         self._slots = slots
         self._on_stuck = on_stuck
         self.patience = patience
@@ -80,4 +82,5 @@ class Deadlines:
             attempt.runner.interrupt(attempt, TimedOut)
         elif not attempt.runner.kill(attempt):
             attempt.stuck = True
-            self._on_stuck(attempt)
+            if self._on_stuck is not None:
+                self._on_stuck(attempt)

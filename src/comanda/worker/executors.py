@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Callable, Collection, Sequence
 
 from .. import outcome
@@ -19,8 +21,9 @@ from .threads import ThreadPool
 class Executors:
     """Runs claimed jobs in at most `concurrency` slots; outcomes come to `results`.
 
-    `app` and `log_level` are for isolated jobs; without `app` (a worker inside the user's own process) those run on a
-    thread. `wake_broker` ends the storage thread's wait inside the broker.
+    `on_stuck` hears of attempts that do not stop at their time limits. `app` and `log_level` are for isolated jobs;
+    without `app` (a worker inside the user's own process) those run on a thread. `wake_broker` ends the storage
+    thread's wait inside the broker.
     """
 
     def __init__(
@@ -30,7 +33,7 @@ class Executors:
         concurrency: int,
         *,
         wake_broker: Callable[[], None],
-        on_stuck: Callable[[Attempt], None],
+        on_stuck: Callable[[Attempt], None] | None = None,
         patience: float = PATIENCE,
         app: str | None = None,
         log_level: str = "INFO",
@@ -45,6 +48,7 @@ class Executors:
         self._on_loop = frozenset(
             name for name, task in tasks.items() if task.is_async and not (task.isolate and app is not None)
         )
+        _alive.add(self)
 
     @property
     def waiting(self) -> int:
@@ -95,11 +99,6 @@ class Executors:
         for part in (*self._pools, self._deadlines):
             part.close()
 
-    def forget(self) -> None:
-        """After a fork, in the child: whatever returns from a task there ends its process."""
-        for pool in self._pools:
-            pool.forget()
-
     def _wake(self, threads: int) -> None:
         free = self.slots.free
         coroutines = min(len(free) - (threads > 0), len(self._loop.jobs))
@@ -107,3 +106,16 @@ class Executors:
             self._loop.wake([free.popleft() for _ in range(coroutines)])
         for _ in range(min(threads, len(free))):
             self._threads.wake(free.popleft())
+
+
+_alive: weakref.WeakSet[Executors] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """After a fork by a task, in its child: a body that returns there ends its process, and takes no parent's job."""
+    for executors in list(_alive):
+        for pool in executors._pools:
+            pool.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -14,6 +14,7 @@ from .attempt import Attempt, Runner, begin, now
 from .channel import Channel, inherited
 from .execute import runner_for
 from .messages import Ended, Interrupted, Run
+from .spawning import extend_search
 
 
 def main(descriptor: int) -> None:
@@ -22,6 +23,7 @@ def main(descriptor: int) -> None:
     (run,) = channel.receive()
     if not isinstance(run, Run):
         raise TypeError(f"expected a job to run, got {type(run).__name__}")
+    extend_search(run.search)
     logs.configure(run.log_level)
     attempt = begin(run.job, load_app(run.app).tasks, now())
     outcome = attempt if isinstance(attempt, Outcome) else _run(attempt, channel)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 
 from ..brokers.records import Outcome
@@ -23,7 +24,7 @@ class Isolation:
 
     def __init__(self, attempt: Attempt, app: str, log_level: str, deadlines: Deadlines) -> None:
         self._attempt = attempt
-        self._run = Run(app, attempt.job, log_level)
+        self._run = Run(app, attempt.job, log_level, tuple(sys.path))
         self._deadlines = deadlines
         self._ours, self._theirs = channel.pair()
         self._process: subprocess.Popen[bytes] | None = None

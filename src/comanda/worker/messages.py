@@ -12,7 +12,8 @@ from ..settings import Settings
 class Work(Struct, frozen=True, tag=True, kw_only=True):
     """What a worker shall do; None: as the app's settings say. Parent to embedded supervisor, supervisor to child.
 
-    `app` is `module:attribute`. `queues`: all when None. `burst`: end when nothing is ready and nothing runs.
+    `app` is `module:attribute`. `queues`: all when None. `burst`: end when nothing is ready and nothing runs. `search`:
+    directories to import from besides those of a fresh interpreter.
     """
 
     app: str
@@ -23,6 +24,7 @@ class Work(Struct, frozen=True, tag=True, kw_only=True):
     burst: bool = False
     grace: float | None = None
     log_level: str | None = None
+    search: tuple[str, ...] = ()
 
 
 class Ready(Struct, frozen=True, tag=True, kw_only=True):
@@ -81,6 +83,7 @@ class Run(Struct, frozen=True, tag=True):
     app: str
     job: Claimed
     log_level: str
+    search: tuple[str, ...]
 
 
 class Interrupted(Struct, frozen=True, tag=True):

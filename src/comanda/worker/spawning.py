@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 MARK = "COMANDA_WORKER"
@@ -30,6 +31,11 @@ def spawn(module: str, end: socket.socket, *, user_code: bool) -> subprocess.Pop
 def inside_worker() -> bool:
     """Return whether this process was started by a worker to run user code."""
     return MARK in os.environ
+
+
+def extend_search(directories: Iterable[str]) -> None:
+    """Let this process import from where its parent does."""
+    sys.path += [directory for directory in directories if directory not in sys.path]
 
 
 def _interpreter() -> str:

@@ -77,7 +77,7 @@ class Upkeep:
             _log.warning("worker %d has been silent for %g s and counts as dead", owner, self._settings.lease)
         if done.jobs:
             _log.warning("%d jobs of silent workers run again", done.jobs)
-        if done.parked:
+        if done.parked and self._owners():  # without a child of ours they only wait for the next one
             _log.warning("%d jobs wait for a worker that knows their task; see: comanda doctor", done.parked)
 
     def keep_house(self) -> None:

@@ -1,0 +1,70 @@
+"""Jobs run one after another in the calling thread: for the test kit, and for scripts that want no worker."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from ..brokers.records import Claimed, Demand, Outcome, WorkerInfo
+from ..version import __version__
+from .attempt import Tasks, begin, now
+from .deadlines import Deadlines
+from .execute import runner_for
+from .joblog import JobLog
+from .presence import Presence
+from .slots import Slots
+
+if TYPE_CHECKING:
+    from ..app import Comanda
+
+
+def run_jobs(app: Comanda, limit: int | None = None) -> int:
+    """Run the jobs that are ready, and those they enqueue, at most `limit`; return how many were run.
+
+    They take the same way as in a worker: claimed, decoded, called, decided, settled; time limits hold. What waits for
+    a later moment, a retry for instance, stays. A KeyboardInterrupt ends it, after the job's outcome was written.
+    """
+    broker = app.broker
+    tasks = dict(app.tasks)
+    owner = broker.register(_myself(tuple(tasks)))
+    demand = Demand(1, frozenset(tasks))
+    slots = Slots(1, Presence(None, owner, 1).page)
+    deadlines = Deadlines(slots)
+    log = JobLog()
+    done = 0
+    try:
+        while limit is None or done < limit:
+            claimed = broker.claim(owner, demand)
+            if not claimed:
+                return done
+            outcome = _run(claimed[0], tasks, slots, deadlines)
+            refused = broker.settle(owner, [outcome])
+            log.refused(refused)
+            if not refused:
+                log.settled([outcome])
+            done += 1
+            if outcome.failure is not None and outcome.failure.type == KeyboardInterrupt.__name__:
+                raise KeyboardInterrupt
+        return done
+    finally:
+        deadlines.close()
+        broker.deregister(owner)
+
+
+def _run(job: Claimed, tasks: Tasks, slots: Slots, deadlines: Deadlines) -> Outcome:
+    attempt = begin(job, tasks, now())
+    if isinstance(attempt, Outcome):
+        return attempt
+    attempt.runner = runner = runner_for(attempt)
+    slots.occupy(0, attempt)
+    if attempt.deadline is not None:
+        deadlines.watch(attempt.deadline)
+    try:
+        return runner.run(attempt)
+    finally:
+        slots.vacate(0)
+
+
+def _myself(tasks: tuple[str, ...]) -> WorkerInfo:
+    return WorkerInfo(host=socket.gethostname(), pid=os.getpid(), version=__version__, kind="embedded", tasks=tasks)
