@@ -18,7 +18,7 @@ def extract_offline(entry: str) -> list[str]:
     Takes free text in German, English or Portuguese. The time is linear in its length: 5 ms for 10,000 characters.
     """
     text, words = Text(entry), ambiguous()
-    mentions = list(_mentions(text))
+    mentions = [_mention(text, *place) for place in _places(text)]
     Judge(text, words.cues).decide(mentions)
     known = [mention for mention in mentions if mention.accepted]
     taken = {token for mention in known for token in range(mention.start, mention.end)}
@@ -27,17 +27,22 @@ def extract_offline(entry: str) -> list[str]:
     return list(dict.fromkeys(name for _, name in sorted(found)))
 
 
-def _mentions(text: Text) -> Iterator[Mention]:
-    """Yield the longest spelling at each place, from left to right, none inside another."""
+def named(entry: str) -> frozenset[str]:
+    """Return the canonical names of all spellings in `entry`, whatever their context says."""
+    places = _places(Text(entry))
+    return frozenset(spelling.canonical for *_, found in places for spelling in found if spelling.canonical)
+
+
+def _places(text: Text) -> Iterator[tuple[int, int, list[Spelling]]]:
+    """Yield start, end and spellings of the longest name at each place, from left to right, none inside another."""
     index, names = 0, catalogue()
     while index < len(text.keys):
         found = names.longest(text, index)
         if found is None:
             index += 1
             continue
-        end, spellings = found
-        yield _mention(text, index, end, spellings)
-        index = end
+        yield index, *found
+        index = found[0]
 
 
 def _mention(text: Text, start: int, end: int, spellings: list[Spelling]) -> Mention:
