@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 from uuid import UUID
 
-from . import bulk, tasks
+from . import bulk, tasks, transactions
 from .brokers.base import Broker
-from .brokers.factory import open_broker
 from .brokers.records import Enqueued, JobFilter, NewJob
 from .clock import Clock, Micros, SystemClock
 from .codec import Codec
@@ -22,20 +19,18 @@ from .codec.results import ResultCodec
 from .errors import DuplicateJob, JobNotFound
 from .ids import from_text, to_text
 from .job import Job, handle
-from .lookout import Lookout
 from .loops import forbid_in_loop
 from .message_queue import MessageQueue
+from .options import UsingOptions
 from .producer import Producer
 from .registry import Registry
 from .retry import Retry
+from .runtime import Runtime
 from .settings import load
 from .task import AsyncTask, Call, SyncTask, Task
-from .transactions import aenqueue_on, enqueue_on
-from .watcher import Watcher
 
 if TYPE_CHECKING:
-    from .membership import Membership
-    from .worker.embedded import EmbeddedWorker
+    from .worker.handle import EmbeddedWorker
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,12 +49,12 @@ class Comanda:
     ) -> None:
         self.settings = load({"url": url, **settings})
         self._clock = clock or SystemClock()
-        self._lock = threading.RLock()
+        self.runtime = Runtime(self.settings, self._clock)
         self.tasks = Registry(modules, self._declare)
         _apps.add(self)
 
     def __repr__(self) -> str:
-        return f"<Comanda {self.settings.namespace} {len(self.tasks)} tasks>"
+        return f"<Comanda {self.settings.namespace} {self.tasks.declared} tasks>"
 
     # -- declaring ----------------------------------------------------------------------------------------------
 
@@ -132,26 +127,27 @@ class Comanda:
         """Like `enqueue`."""
         return await self.task_of(function).aenqueue(*args, **kwargs)
 
-    def using(self, **options: Any) -> tasks.Using:
+    def using(self, **options: Unpack[UsingOptions]) -> tasks.Using:
         """Give options to an undecorated function: `app.using(run_after=60).enqueue(function, …)`."""
         return tasks.Using(self, options)
 
     def enqueue_many(self, calls: Iterable[Call[R]], *, chunks: bool = False) -> list[Job[R]]:
         """Enqueue many calls, `task.call(…)`, in one transaction; return their jobs in order.
 
-        More than 10,000 jobs or 16 MiB need `chunks=True` and take several transactions. Errors as `Task.enqueue`;
-        without `chunks` nothing is stored then.
+        More than 10,000 jobs or 16 MiB need `chunks=True` and take several transactions. Errors as `Task.enqueue`.
+        An unfit call is refused before anything of its transaction is stored. A job that the store refuses
+        (DuplicateJob, a queue of messages) leaves the others alone: the first such error is raised after the commit.
         """
         forbid_in_loop("enqueue_many", "aenqueue_many")
         jobs: list[Job[R]] = []
-        for batch in bulk.transactions(calls, chunks=chunks):
+        for batch in bulk.transactions(self, calls, chunks=chunks):
             jobs += bulk.handles(self, batch, self.producer.enqueue([job for _, job in batch]))
         return jobs
 
     async def aenqueue_many(self, calls: Iterable[Call[R]], *, chunks: bool = False) -> list[Job[R]]:
         """Like `enqueue_many`."""
         jobs: list[Job[R]] = []
-        for batch in bulk.transactions(calls, chunks=chunks):
+        for batch in bulk.transactions(self, calls, chunks=chunks):
             jobs += bulk.handles(self, batch, await self.producer.aenqueue([job for _, job in batch]))
         return jobs
 
@@ -164,20 +160,22 @@ class Comanda:
         connection = task.options.connection
         if connection is None:
             return self.receipt(task, job, self.producer.enqueue((job,))[0])
-        return self.receipt(task, job, enqueue_on(self.broker, connection, job, self.lookout.expect))
+        stored = transactions.enqueue_on(self.broker, connection, job, self.runtime.lookout.expect)
+        return self.receipt(task, job, stored)
 
     async def asend(self, task: Task[..., R], job: NewJob) -> Job[R]:
         """Like `send`."""
         connection = task.options.connection
         if connection is None:
             return self.receipt(task, job, (await self.producer.aenqueue((job,)))[0])
-        return self.receipt(task, job, await aenqueue_on(self.broker, connection, job, self.lookout.expect))
+        stored = await transactions.aenqueue_on(self.broker, connection, job, self.runtime.lookout.expect)
+        return self.receipt(task, job, stored)
 
     def receipt(self, task: Task[..., R], job: NewJob, stored: Enqueued) -> Job[R]:
         """Return the handle of what the broker stored; raise its error, or DuplicateJob when the policy rejects."""
         if stored.error is not None:
             raise stored.error
-        if not stored.created and job.unique_key is not None and task.options.on_conflict == "reject":
+        if stored.id != job.id and job.unique_key is not None and task.options.on_conflict == "reject":
             raise DuplicateJob(job.unique_key, to_text(stored.id))
         return Job(self, stored.id, task.name, created=stored.created)
 
@@ -201,8 +199,15 @@ class Comanda:
 
     def find_jobs(self, which: JobFilter | None = None, *, limit: int = 100) -> list[Job[Any]]:
         """Return stored jobs, newest first."""
-        forbid_in_loop("find_jobs", "a thread of your own")
-        return [handle(self, record) for record in self.broker.find(which or JobFilter(), limit=limit)]
+        forbid_in_loop("find_jobs", "afind_jobs")
+        return self._find_jobs(which or JobFilter(), limit)
+
+    async def afind_jobs(self, which: JobFilter | None = None, *, limit: int = 100) -> list[Job[Any]]:
+        """Like `find_jobs`."""
+        return await self.producer.run(lambda: self._find_jobs(which or JobFilter(), limit))
+
+    def _find_jobs(self, which: JobFilter, limit: int) -> list[Job[Any]]:
+        return [handle(self, record) for record in self.broker.find(which, limit=limit)]
 
     def decode_result(self, task: str, result: bytes | None) -> Any:
         """Return a stored result, typed by the task's return annotation if this process knows the task."""
@@ -229,9 +234,10 @@ class Comanda:
         """Open a write transaction on the store's file: `with app.transaction() as connection:`.
 
         Yields the driver's connection (sqlite3 or apsw): execute application SQL on it and enqueue with
-        `using(connection=connection)`; all of it commits together. Raises NotSupported on memory://.
+        `using(connection=connection)`; all of it commits together. Any other write to the store waits until the body
+        has ended; one from inside it raises ConfigurationError. Raises NotSupported on memory://.
         """
-        return self.broker.transaction()
+        return transactions.transaction(self.broker)
 
     # -- working ------------------------------------------------------------------------------------------------
 
@@ -257,49 +263,23 @@ class Comanda:
         """Return the app's clock in microseconds UTC."""
         return self._clock.now()
 
-    @cached_property
+    @property
     def broker(self) -> Broker:
         """This process's broker. Raises ConfigurationError when no URL is set or it cannot be understood."""
-        with self._lock:
-            known: Broker | None = self.__dict__.get("broker")
-            return known or open_broker(self.url, namespace=self.namespace, clock=self._clock)
+        return self.runtime.broker
 
-    @cached_property
+    @property
     def producer(self) -> Producer:
         """This process's write path."""
-        return Producer(self.broker, self.settings.deadline)
-
-    @cached_property
-    def watcher(self) -> Watcher:
-        """What waits for results in this process."""
-        return Watcher(self.broker)
-
-    @cached_property
-    def lookout(self) -> Lookout:
-        """What wakes workers after somebody else's commit."""
-        return Lookout(self.broker)
-
-    @cached_property
-    def membership(self) -> Membership:
-        """What makes this process an owner while it consumes messages."""
-        from .membership import Membership
-
-        return Membership(self)
+        return self.runtime.producer
 
     def close(self) -> None:
         """Let go of threads, connections and files; the next use opens them again."""
-        for part in ("membership", "watcher", "lookout", "producer", "broker"):
-            opened = self.__dict__.pop(part, None)
-            if opened is not None:
-                opened.close()
+        self.runtime.close()
 
     def _forget(self) -> None:
-        """After a fork, in the child: inherited connections, threads and waiters are left alone (R23)."""
-        self._lock = threading.RLock()
-        for part in ("broker", "producer", "watcher", "lookout", "membership"):
-            opened = self.__dict__.get(part)
-            if opened is not None:
-                opened.forget()
+        self.runtime.forget()
+        self.tasks.forget()
 
 
 _apps: weakref.WeakSet[Comanda] = weakref.WeakSet()

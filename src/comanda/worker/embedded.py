@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,6 +14,7 @@ from ..errors import ConfigurationError, UnknownOption
 from ..task import import_name
 from . import messages, spawning
 from .group import Group
+from .handle import EmbeddedWorker
 from .in_process import InProcessWorker
 
 if TYPE_CHECKING:
@@ -22,15 +23,7 @@ if TYPE_CHECKING:
 _OPTIONS = ("processes", "concurrency", "queues", "strict", "grace", "log_level")
 
 
-class EmbeddedWorker(Protocol):
-    """A worker that belongs to this process."""
-
-    def stop(self, timeout: float | None = None) -> None:
-        """Stop taking jobs and wait for those that run, at most `timeout` seconds (default: the grace time)."""
-        ...
-
-
-class Inert:
+class Inert(EmbeddedWorker):
     """What `start` returns inside a worker's own process: one worker must not start the next."""
 
     def stop(self, timeout: float | None = None) -> None:

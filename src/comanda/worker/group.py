@@ -21,6 +21,7 @@ from pathlib import Path
 
 from . import channel, messages, spawning
 from .backoff import Backoff
+from .handle import EmbeddedWorker
 from .places import SETTLED
 
 STAND_BY = 2.0
@@ -32,7 +33,7 @@ PATIENCE = 60.0
 _log = logging.getLogger("comanda.worker")
 
 
-class Group:
+class Group(EmbeddedWorker):
     """Does `work` in processes of their own while this one lives, unless another process of this host does already."""
 
     def __init__(self, directory: Path, work: messages.Work) -> None:

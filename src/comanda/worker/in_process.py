@@ -13,6 +13,7 @@ from ..version import __version__
 from . import messages
 from .engine import Engine
 from .executors import Executors
+from .handle import EmbeddedWorker
 from .presence import Presence
 from .upkeep import Upkeep
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ..app import Comanda
 
 
-class InProcessWorker:
+class InProcessWorker(EmbeddedWorker):
     """Runs the jobs of `app` until it is stopped. A task that ignores its time limit keeps its thread."""
 
     def __init__(self, app: Comanda, work: messages.Work) -> None:
