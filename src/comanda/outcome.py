@@ -51,7 +51,7 @@ def _delay(job: Claimed, error: BaseException, retry: Retry, failure: Failure) -
     """Ask the policy; a policy of the user's that raises gives up, and the failure says so."""
     try:
         return retry.next_delay(job.attempt - job.crashes, error), failure
-    except Exception as broken:  # noqa: BLE001 - nothing a user's function raises may stop an outcome (R26)
+    except BaseException as broken:  # noqa: BLE001 - nothing a user's function raises may stop an outcome (R26)
         note = f"{failure.message} (and its retry policy raised {type(broken).__name__}, so it was given up)"
         return None, Failure(failure.type, note, failure.traceback, failure.reason)
 
@@ -76,11 +76,11 @@ def describe(error: BaseException, secrets: Sequence[str] = (), *, reason: str =
     """Return an exception as text: type name, message and traceback, capped, storable, with secrets masked."""
     try:
         message = str(error)
-    except Exception as broken:  # noqa: BLE001 - a failing __str__ must not hide the failure (R26)
+    except BaseException as broken:  # noqa: BLE001 - a failing __str__ must not hide the failure (R26)
         message = f"<its text could not be made: {type(broken).__name__}>"
     try:
         text = "".join(traceback.format_exception(error))
-    except Exception as broken:  # noqa: BLE001 - the same for the traceback
+    except BaseException as broken:  # noqa: BLE001 - the same for the traceback
         text = f"<its traceback could not be made: {type(broken).__name__}>"
     return Failure(
         type(error).__qualname__,
