@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Header, HTTPException, Query, Response
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from comanda import Job, __version__
 
 from . import events, logs
+from .database import engine
 from .guard import middleware
 from .pages import add_pages
 from .schemas import LogId, LogPage, LogView, NewLog, SavedLog
@@ -27,9 +30,11 @@ HOSTS = [name for name in os.environ.get("DEV_GURO_HOSTS", "").split(",") if nam
 async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
     """Have the tables, and a worker beside this process while it serves."""
     await run_in_threadpool(logs.open_store)
-    worker = app.start_worker("comanda.demo.tasks:app")
+    worker = app.start_worker("comanda.demo.tasks:app", log_level="WARNING")
     yield
     await run_in_threadpool(worker.stop)
+    app.close()
+    engine.dispose()
 
 
 api = FastAPI(
@@ -41,6 +46,14 @@ api = FastAPI(
     lifespan=lifespan,
     middleware=middleware(HOSTS),
 )
+
+
+@api.exception_handler(RequestValidationError)
+def refuse(_request: Request, error: RequestValidationError) -> JSONResponse:
+    """Name each field that does not fit, without repeating what was sent: it may hold what no answer can (\\ud800)."""
+    detail = [{part: problem[part] for part in ("loc", "msg", "type")} for problem in error.errors()]
+    return JSONResponse({"detail": detail}, status_code=422)
+
 
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such log"}}
 

@@ -20,6 +20,7 @@ _HEADERS = {
     "Content-Security-Policy": CONTENT_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",  # a browser asks again; an unchanged file costs it 304
 }
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")

@@ -43,7 +43,7 @@ def main(once: bool, port: int, url: str | None = None, data: Path | None = None
     from .logs import open_store
 
     open_store()
-    with _listener(port) as listener:
+    with listen(port) as listener:
         taken = listener.getsockname()[1]
         demo = Demo(listener, Terminal(console(sys.stdout)))
         demo.terminal.opening(demo.address, database, wanted_port=port if port not in (0, taken) else None)
@@ -111,7 +111,7 @@ def _database(url: str | None, data: Path | None) -> Path:
     return broker.path
 
 
-def _listener(first: int) -> socket.socket:
+def listen(first: int) -> socket.socket:
     """Return a socket that listens on `first` or the next free port."""
     for port in range(first, min(first + _PORTS_TRIED, 65_536)):
         # asyncio switches Nagle's algorithm off only for a socket that says it is TCP; else each answer waits 40 ms.

@@ -15,7 +15,7 @@ from .extract import extract
 app = Comanda(f"sqlite:///{quote(str(DATABASE))}")
 
 
-@app.task(retry=Retry(max_attempts=5), timeout=60)
+@app.task(retry=Retry(max_attempts=5))  # no time-out of its own: a model's answer has one, DEV_GURO_TIMEOUT
 def extract_tags(log_id: int) -> list[str]:
     """Find the technologies in a log and store them as its tags; return them.
 

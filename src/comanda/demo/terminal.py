@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.text import Text
 
 from comanda.cli.output import one_line
 
+from .extract.llm import configured
 from .visitor import Posted, Tagged
 
 
@@ -20,7 +20,10 @@ class Terminal:
         self._console = console
 
     def opening(self, address: str, database: Path, *, wanted_port: int | None) -> None:
-        """Say where everything is; `wanted_port` is one that was taken."""
+        """Say where everything is; `wanted_port` is one that was taken.
+
+        Raises ConfigurationError when the environment describes a language model that cannot be asked.
+        """
         if wanted_port is not None:
             self._line(f"Port {wanted_port} is taken; this is the next free one.", style="yellow")
         self._fact("Dev-Guro", address, f"the API: {address}/docs", style="bold cyan")
@@ -64,6 +67,7 @@ class Terminal:
 
 
 def _extractor() -> tuple[str, str]:
-    if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
-        return "LLM", "OPENAI_API_KEY or OPENAI_BASE_URL is set"
-    return "offline", "with OPENAI_API_KEY or OPENAI_BASE_URL set, an LLM is asked instead"
+    endpoint = configured()
+    if endpoint is None:
+        return "offline", "with OPENAI_API_KEY or OPENAI_BASE_URL set, a language model is asked instead"
+    return f"{endpoint.model} at {endpoint.host}", "OPENAI_API_KEY or OPENAI_BASE_URL is set"
