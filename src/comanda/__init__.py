@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .app import Comanda
+from .attempt import Attempt
 from .brokers.records import State
 from .context import current_job
 from .errors import (
@@ -34,7 +35,7 @@ from .errors import (
     TimedOut,
     UnknownOption,
 )
-from .job import Attempt, Job
+from .job import Job
 from .message_queue import Message, MessageQueue
 from .retry import Retry
 from .secret import Secret

@@ -25,14 +25,14 @@ _IDS = 500
 """Calls that share one `os.urandom`."""
 
 
-def transactions(calls: Iterable[Call[Any]], *, chunks: bool) -> Iterator[Batch]:
+def transactions(app: Comanda, calls: Iterable[Call[Any]], *, chunks: bool) -> Iterator[Batch]:
     """Yield the jobs of one transaction after the other.
 
     Without `chunks` there is one at most, known to fit before anything is stored; else raises ConfigurationError.
     """
     if chunks:
-        return _cut(_jobs(calls))
-    whole = list(islice(_cut(_jobs(calls)), 2))
+        return _cut(_jobs(app, calls))
+    whole = list(islice(_cut(_jobs(app, calls)), 2))
     if len(whole) > 1:
         raise ConfigurationError(
             f"enqueue_many: more than {ENQUEUE_LIMIT:,} jobs or {BATCH_BYTES // 2**20} MiB do not fit one "
@@ -46,15 +46,21 @@ def handles(app: Comanda, batch: Batch, stored: Sequence[Enqueued]) -> list[Job[
     return [app.receipt(call.task, job, answer) for (call, job), answer in zip(batch, stored, strict=True)]
 
 
-def _jobs(calls: Iterable[Call[Any]]) -> Iterator[tuple[Call[Any], NewJob]]:
+def _jobs(app: Comanda, calls: Iterable[Call[Any]]) -> Iterator[tuple[Call[Any], NewJob]]:
     source = iter(calls)
     while some := list(islice(source, _IDS)):
         for call, job_id in zip(some, new_ids(len(some)), strict=True):
-            if not isinstance(call, Call):
-                raise ConfigurationError(f"enqueue_many takes task.call(…) items, got {type(call).__name__}")
-            if call.task.options.connection is not None:
-                raise ConfigurationError("enqueue_many does not take calls with connection=; enqueue them one by one")
+            _check(app, call)
             yield call, call.task.new_job(call.payload, None if call.task.options.id else job_id)
+
+
+def _check(app: Comanda, call: Any) -> None:
+    if not isinstance(call, Call):
+        raise ConfigurationError(f"enqueue_many takes task.call(…) items, got {type(call).__name__}")
+    if call.task.app is not app:
+        raise ConfigurationError(f"task {call.task.name} belongs to another app: enqueue its calls there")
+    if call.task.options.connection is not None:
+        raise ConfigurationError("enqueue_many does not take calls with connection=; enqueue them one by one")
 
 
 def _cut(jobs: Iterable[tuple[Call[Any], NewJob]]) -> Iterator[Batch]:

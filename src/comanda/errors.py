@@ -189,3 +189,13 @@ class Cancelled(BaseException):
 
 class TimedOut(BaseException):
     """Raised inside a running task whose time limit has passed."""
+
+
+def copied(error: Exception) -> Exception:
+    """Return a copy of an error that several callers get: one object would collect everybody's tracebacks."""
+    kind = type(error)
+    copy: Exception = kind.__new__(kind, *error.args)  # not its __init__: that takes what only its raiser knew
+    copy.args = error.args
+    copy.__dict__.update(error.__dict__)
+    copy.__cause__ = error.__cause__
+    return copy.with_traceback(error.__traceback__)

@@ -2,6 +2,9 @@
 
 A thread that finds nobody committing leads exactly one batch and hands the lead to the first waiter; nobody waits to
 fill a batch. A leader that served until nobody waited starved one of 32 threads: 1 call against 1,037.
+
+A caller may be interrupted anywhere (Ctrl-C, a task's time limit raised in its thread). So each step of handing on the
+lead is one that can be done again, and whoever leaves by an exception does it again.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from .brokers.base import ENQUEUE_LIMIT
 from .brokers.records import Enqueued, NewJob
-from .errors import BrokerTimeout, ComandaError, EnqueueUncertain
+from .errors import BrokerTimeout, EnqueueUncertain, copied
 from .ids import to_text
 
 BATCH_BYTES = 16 * 1024 * 1024
@@ -24,20 +27,22 @@ Commit = Callable[[Sequence[NewJob]], list[Enqueued]]
 class _Request:
     """One caller and its jobs. `turn` is released when it is answered or has to lead."""
 
-    __slots__ = ("answers", "error", "jobs", "lead", "taken", "turn")
+    __slots__ = ("answers", "batch", "error", "heir", "jobs", "lead", "taken", "turn")
 
     def __init__(self, jobs: Sequence[NewJob]) -> None:
         self.jobs = jobs
-        self.answers: list[Enqueued] = []
+        self.answers: list[Enqueued] | None = None
         self.error: BaseException | None = None
         self.lead = False
         self.taken = False
+        self.batch: list[_Request] = []
+        self.heir: _Request | None = None
         self.turn = threading.Lock()
         self.turn.acquire()
 
 
 class GroupCommit:
-    """Gathers enqueues of many threads into few commits. `deadline` in seconds bounds each call (R24)."""
+    """Gathers enqueues of many threads into few commits. `deadline` in seconds bounds the wait for others (R24)."""
 
     def __init__(self, commit: Commit, deadline: float) -> None:
         self._commit = commit
@@ -53,17 +58,21 @@ class GroupCommit:
         when it passed after, and what the broker raised otherwise.
         """
         request = _Request(jobs)
-        with self._lock:
-            if self._busy:
-                self._waiting.append(request)
-            else:
-                self._busy = request.lead = True
-        if not request.lead:
-            self._wait(request)
-        if request.lead:
-            self._lead(request)
-        if request.error is not None:
-            raise request.error
+        try:
+            with self._lock:
+                if self._busy:
+                    self._waiting.append(request)
+                else:
+                    self._busy = request.lead = True
+            if not request.lead:
+                self._wait(request)
+            if request.lead:
+                self._lead(request)
+        except BaseException:
+            self._leave(request)
+            raise
+        if request.answers is None:
+            raise request.error or _uncertain(request)
         return request.answers
 
     def _wait(self, request: _Request) -> None:
@@ -73,7 +82,7 @@ class GroupCommit:
             if request.lead or not request.turn.locked():
                 return  # answered or called to lead in this very moment
             if request.taken:
-                raise EnqueueUncertain(to_text(request.jobs[0].id))
+                raise _uncertain(request)
             self._waiting.remove(request)
         raise BrokerTimeout(
             f"enqueue waited {self._deadline:g} s behind other writes of this process; nothing was written"
@@ -81,41 +90,30 @@ class GroupCommit:
 
     def _lead(self, own: _Request) -> None:
         with self._lock:
-            batch = self._take(own)
-        try:
-            self._commit_all(batch)
-        finally:
-            with self._lock:
-                if self._waiting:
-                    heir = self._waiting.popleft()
-                    heir.lead = heir.taken = True
-                    heir.turn.release()
-                else:
-                    self._busy = False
-            for request in batch:
-                if request is not own:
-                    request.turn.release()
+            self._take(own)
+        self._commit_all(own.batch)
+        self._leave(own)
 
-    def _take(self, own: _Request) -> list[_Request]:
-        """Return the leader's request and those that wait, up to the limits of one transaction."""
-        batch = [own]
+    def _take(self, own: _Request) -> None:
+        """Fill the batch with the leader's request and those that wait, up to the limits of one transaction."""
+        own.batch.append(own)
         jobs, size = len(own.jobs), _bytes(own)
         while self._waiting:
             following = self._waiting[0]
             jobs, size = jobs + len(following.jobs), size + _bytes(following)
             if jobs > ENQUEUE_LIMIT or size > BATCH_BYTES:
                 break
+            own.batch.append(following)
             following.taken = True
-            batch.append(self._waiting.popleft())
-        return batch
+            del self._waiting[0]
 
     def _commit_all(self, batch: list[_Request]) -> None:
         jobs = batch[0].jobs if len(batch) == 1 else [job for request in batch for job in request.jobs]
         try:
             answers = self._commit(jobs)
-        except BaseException as error:  # noqa: BLE001 - every caller of the batch gets its own copy; interrupts pass on as well
+        except Exception as error:  # noqa: BLE001 - every caller of the batch gets its own copy
             for request in batch:
-                request.error = error_for_caller(error)
+                request.error = copied(error)
             batch[0].error = error
             return
         start = 0
@@ -123,18 +121,29 @@ class GroupCommit:
             request.answers = answers[start : start + len(request.jobs)]
             start += len(request.jobs)
 
+    def _leave(self, own: _Request) -> None:
+        """Hand the lead on and let the batch go; what was taken and has no answer may have been written or not."""
+        with self._lock:
+            if own.lead:
+                if self._waiting:
+                    # No call between these four: CPython raises what interrupts a thread at calls and jumps.
+                    own.heir = heir = self._waiting[0]
+                    heir.lead = heir.taken = True
+                    del self._waiting[0]
+                else:
+                    self._busy = False
+                own.lead = False
+            elif not own.taken and own in self._waiting:
+                self._waiting.remove(own)
+            for request in own.batch if own.heir is None else (*own.batch, own.heir):
+                if request is not own and request.taken and request.turn.locked():
+                    request.turn.release()
+            own.batch = []  # it holds its own request: a cycle for each enqueue
+
 
 def _bytes(request: _Request) -> int:
     return sum(len(job.payload) for job in request.jobs)
 
 
-def error_for_caller(error: BaseException) -> BaseException:
-    """Return a caller's own copy of a shared commit's error: one object would collect everybody's tracebacks."""
-    if isinstance(error, ComandaError):
-        copy = type(error).__new__(type(error))
-        copy.__dict__.update(error.__dict__)
-        copy.args = error.args
-        return copy
-    if isinstance(error, Exception):
-        return error
-    return BrokerTimeout(f"the write was interrupted by {type(error).__name__} in another thread; enqueue again")
+def _uncertain(request: _Request) -> EnqueueUncertain:
+    return EnqueueUncertain(to_text(request.jobs[0].id))

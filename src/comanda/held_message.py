@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+import logging
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from . import outcome
 from .brokers.records import Claimed, Kind, Outcome
-from .codec import UndecodablePayload, ValueCodec
+from .clock import Micros
 from .ids import to_text
 from .retry import Retry
 
@@ -15,20 +16,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_log = logging.getLogger("comanda.messages")
+
 
 class Held(Generic[T]):
-    """A message this process holds."""
+    """A message this process holds for `owner`, since `began`."""
 
-    def __init__(self, app: Comanda, owner: int, claimed: Claimed, codec: ValueCodec) -> None:
+    def __init__(self, app: Comanda, owner: int, claimed: Claimed, value: T, began: Micros) -> None:
         self._app = app
         self._owner = owner
         self._claimed = claimed
-        self._began = app.now()
-        try:
-            self.value = cast(T, codec.decode(claimed.payload))
-        except UndecodablePayload as error:
-            self._settle(outcome.undecodable(claimed, str(error), app.now()))
-            raise
+        self._began = began
+        self.value = value
 
     @property
     def id(self) -> str:
@@ -43,9 +42,15 @@ class Held(Generic[T]):
         """Put it back as if it had not been taken."""
         self._settle(outcome.handed_back(self._claimed))
 
-    def fail(self, error: BaseException, retry: Retry) -> None:
+    def fail(self, error: Exception, retry: Retry) -> None:
         """The work raised: back or failed, as the policy says."""
         self._settle(outcome.raised(self._claimed, error, retry, self._began, self._app.now()))
 
     def _settle(self, done: Outcome) -> None:
-        self._app.membership.settle(self._owner, done)
+        if not self._app.runtime.membership.settle(self._owner, done):
+            _log.warning(
+                "message %s of queue %s was taken from this process meanwhile (silent for too long, or app closed): "
+                "it may be handled twice",
+                self.id,
+                self._claimed.queue,
+            )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from .brokers.records import AttemptRecord, Failure, JobFilter, JobRecord, OperationRecord, State
+from .attempt import Attempt
+from .brokers.records import Failure, JobFilter, JobRecord, OperationRecord, State
 from .clock import to_datetime
 from .errors import JobCancelled, JobExpired, JobFailed, JobNotFound, ResultTimeout
 from .ids import to_text
@@ -18,41 +19,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One execution of a job. `outcome` is running, successful, failed, timed_out, lost, cancelled or snoozed."""
-
-    number: int
-    outcome: str
-    started_at: datetime
-    finished_at: datetime | None
-    host: str
-    pid: int
-    version: str
-    error_type: str = ""
-    error_message: str = ""
-    traceback: str = ""
-    reason: str = ""
-
-    @classmethod
-    def from_record(cls, record: AttemptRecord) -> Attempt:
-        """Return a stored attempt with aware datetimes."""
-        failure = record.failure or Failure("", "", "", "")
-        return cls(
-            number=record.number,
-            outcome=record.outcome,
-            started_at=to_datetime(record.started_at),
-            finished_at=None if record.finished_at is None else to_datetime(record.finished_at),
-            host=record.host,
-            pid=record.pid,
-            version=record.version,
-            error_type=failure.type,
-            error_message=failure.message,
-            traceback=failure.traceback,
-            reason=failure.reason,
-        )
 
 
 class Job(Generic[R_co]):
@@ -117,12 +83,12 @@ class Job(Generic[R_co]):
     @property
     def attempts(self) -> list[Attempt]:
         """Every execution so far with times, worker and, if it did not succeed, the traceback."""
-        return [Attempt.from_record(record) for record in self._seen().attempts or ()]
+        return [Attempt.from_record(record) for record in self._whole().attempts or ()]
 
     @property
     def operations(self) -> list[OperationRecord]:
         """What operators did to it: cancel, retry, reschedule."""
-        return list(self._seen().operations or ())
+        return list(self._whole().operations or ())
 
     def refresh(self) -> Job[R_co]:
         """Read the job again and return it; raise JobNotFound when it has been pruned or deleted."""
@@ -140,24 +106,42 @@ class Job(Generic[R_co]):
         JobExpired, JobNotFound, or ResultTimeout when the job has not ended in time.
         """
         forbid_in_loop("result", "aresult")
-        self._app.watcher.wait(self._id, _seconds(timeout))
-        return self._refresh()._result()
+        until = _until(timeout)
+        while True:
+            late = None
+            try:
+                self._app.runtime.watcher.wait(self._id, _left(until))
+            except ResultTimeout as error:
+                late = error
+            if self._refresh().state.is_terminal:
+                return self._result()
+            if late is not None:
+                raise self._timed_out(timeout) from None
 
     async def aresult(self, timeout: float | timedelta | None = None) -> R_co:
         """Like `result`."""
-        await self._app.watcher.await_(self._id, _seconds(timeout))
-        return (await self.arefresh())._result()
+        until = _until(timeout)
+        while True:
+            late = None
+            try:
+                await self._app.runtime.watcher.await_(self._id, _left(until))
+            except ResultTimeout as error:
+                late = error
+            if (await self.arefresh()).state.is_terminal:
+                return self._result()
+            if late is not None:
+                raise self._timed_out(timeout) from None
 
     def follow(self, timeout: float | timedelta | None = None) -> Iterator[State]:
-        """Yield the state now and at each change until the job has ended.
+        """Yield the state now and at each change of the job until it has ended.
 
-        Raises ResultTimeout when nothing changes for `timeout` seconds.
+        Changes in quick succession may be seen as one. Raises ResultTimeout when nothing changes for `timeout` seconds.
         """
         forbid_in_loop("follow", "afollow")
         version, state = self._version()
         yield state
         while not state.is_terminal:
-            seen = self._app.watcher.wait(self._id, _seconds(timeout), seen=version, until_terminal=False)
+            seen = self._app.runtime.watcher.wait(self._id, _seconds(timeout), seen=version, until_terminal=False)
             state, version = self._found(seen)
             yield state
 
@@ -166,7 +150,9 @@ class Job(Generic[R_co]):
         version, state = await self._app.producer.run(self._version)
         yield state
         while not state.is_terminal:
-            seen = await self._app.watcher.await_(self._id, _seconds(timeout), seen=version, until_terminal=False)
+            seen = await self._app.runtime.watcher.await_(
+                self._id, _seconds(timeout), seen=version, until_terminal=False
+            )
             state, version = self._found(seen)
             yield state
 
@@ -209,8 +195,14 @@ class Job(Generic[R_co]):
 
     def _seen(self) -> JobRecord:
         if self._record is None:
-            self._refresh()
+            self.refresh()
         return cast(JobRecord, self._record)
+
+    def _whole(self) -> JobRecord:
+        """Return the record with its attempts: one that was found in a list has none."""
+        if self._seen().attempts is None:
+            self.refresh()
+        return self._seen()
 
     def _refresh(self) -> Job[R_co]:
         record = self._app.broker.get([self._id], attempts=True)[0]
@@ -234,11 +226,26 @@ class Job(Generic[R_co]):
         if record.state is State.FAILED:
             failure = record.failure or Failure("Unknown", "", "", "")
             raise JobFailed(name, failure.type, failure.message, failure.traceback)
-        raise ResultTimeout(f"{name} is {record.state.value} again: somebody retried it; it goes on")
+        raise AssertionError(f"{name} has not ended")
+
+    def _timed_out(self, timeout: float | timedelta | None) -> ResultTimeout:
+        return ResultTimeout(
+            f"job {self.id} ({self._task}) is {self.state.value} and has not ended within {_seconds(timeout):g} s; "
+            "it goes on"
+        )
 
 
 def _seconds(timeout: float | timedelta | None) -> float | None:
     return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+
+
+def _until(timeout: float | timedelta | None) -> float | None:
+    seconds = _seconds(timeout)
+    return None if seconds is None else time.monotonic() + seconds
+
+
+def _left(until: float | None) -> float | None:
+    return None if until is None else max(0.0, until - time.monotonic())
 
 
 def handle(app: Comanda, record: JobRecord) -> Job[Any]:

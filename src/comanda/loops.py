@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import warnings
 
+from . import callsite
 from .errors import ConfigurationError
 
 
@@ -16,4 +16,4 @@ def forbid_in_loop(verb: str, twin: str) -> None:
     sentence = f"{verb}() blocks the event loop of this thread: await {twin}() instead"
     if "PYTEST_CURRENT_TEST" in os.environ or "COMANDA_DEV" in os.environ:
         raise ConfigurationError(sentence)
-    warnings.warn(sentence, RuntimeWarning, stacklevel=3)
+    callsite.warn(sentence)

@@ -6,22 +6,20 @@ A message is acknowledged after its work: `receive()` after its body, `consume()
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import functools
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-from .brokers.records import MESSAGE, JobFilter, JobRecord, NewJob, State
+from .brokers.records import MESSAGE, Enqueued, JobFilter, JobRecord, NewJob, State
 from .clock import to_datetime
 from .codec import Codec, ValueCodec
 from .errors import QueueEmpty
-from .held_message import Held
 from .ids import new_ids, to_text
 from .loops import forbid_in_loop
+from .message_source import Source, Timeout
 from .message_worker import MessageWorker
 from .options import check_queue
 from .retry import Retry
@@ -30,15 +28,10 @@ if TYPE_CHECKING:
     from .app import Comanda
 
 T = TypeVar("T")
-Timeout = float | timedelta | None
-
-POLL = 1.0
-"""Seconds between two looks at an empty queue when no hint arrives."""
-
 _WAITING = (State.SCHEDULED, State.READY)
 
 
-def _first_at_once(attempt: int, _error: BaseException) -> float:
+def _first_at_once(attempt: int, _error: object) -> float:
     """Give a message back at once the first time, then after 2, 4, 8 s: a bad one must not spin (R27)."""
     return 0.0 if attempt == 1 else 2.0 ** (attempt - 1)
 
@@ -70,6 +63,8 @@ class MessageQueue(Generic[T]):
         self._codec = ValueCodec(
             type, codec=codec, payload_limit=app.settings.payload_limit, name=f"message queue {name!r}"
         )
+        self.source: Source[T] = Source(app, name, self._codec)
+        """Where the verbs that take messages get them."""
         self._filter = JobFilter(queues=(self.name,), tasks=(MESSAGE,), states=_WAITING)
 
     def __repr__(self) -> str:
@@ -95,7 +90,7 @@ class MessageQueue(Generic[T]):
             for job_id, message in zip(ids, messages, strict=True)
         ]
 
-    def _stored(self, messages: tuple[T, ...], jobs: list[NewJob], answers: list[Any]) -> list[Message[T]]:
+    def _stored(self, messages: tuple[T, ...], jobs: list[NewJob], answers: list[Enqueued]) -> list[Message[T]]:
         for answer in answers:
             if answer.error is not None:
                 raise answer.error
@@ -150,18 +145,18 @@ class MessageQueue(Generic[T]):
     # -- taking -------------------------------------------------------------------------------------------------
 
     def get(self, block: bool = True, timeout: Timeout = None) -> T:
-        """Take the next message and acknowledge it before returning.
+        """Take the next message and acknowledge it before returning: what happens to it then is the caller's affair.
 
         Waits `timeout` seconds, for ever by default, not at all unless `block`; raises QueueEmpty then.
         """
         forbid_in_loop("get", "aget")
-        held = self._take(timeout if block else 0)
+        held = self.source.take(timeout if block else 0)
         held.acknowledge()
         return held.value
 
     async def aget(self, block: bool = True, timeout: Timeout = None) -> T:
         """Like `get`."""
-        held = await self._atake(timeout if block else 0)
+        held = await self.source.atake(timeout if block else 0)
         await self._app.producer.run(held.acknowledge)
         return held.value
 
@@ -173,22 +168,28 @@ class MessageQueue(Generic[T]):
         it is failed and kept. Raises QueueEmpty when none came in time.
         """
         forbid_in_loop("receive", "areceive")
-        held = self._take(timeout)
+        held = self.source.take(timeout)
         try:
             yield held.value
-        except BaseException as error:
+        except Exception as error:
             held.fail(error, GIVEN_BACK)
+            raise
+        except BaseException:  # Ctrl-C and the like say nothing about the message
+            held.give_back()
             raise
         held.acknowledge()
 
     @asynccontextmanager
     async def areceive(self, timeout: Timeout = None) -> AsyncIterator[T]:
         """Like `receive`."""
-        held = await self._atake(timeout)
+        held = await self.source.atake(timeout)
         try:
             yield held.value
-        except BaseException as error:
+        except Exception as error:
             await self._app.producer.run(functools.partial(held.fail, error, GIVEN_BACK))
+            raise
+        except BaseException:  # a cancelled coroutine says nothing about the message
+            await self._app.producer.run(held.give_back)
             raise
         await self._app.producer.run(held.acknowledge)
 
@@ -200,7 +201,7 @@ class MessageQueue(Generic[T]):
         forbid_in_loop("consume", "aconsume")
         while True:
             try:
-                held = self._take(timeout)
+                held = self.source.take(timeout)
             except QueueEmpty:
                 return
             try:
@@ -214,7 +215,7 @@ class MessageQueue(Generic[T]):
         """Like `consume`; close it with `contextlib.aclosing` to give the current message back at once on `break`."""
         while True:
             try:
-                held = await self._atake(timeout)
+                held = await self.source.atake(timeout)
             except QueueEmpty:
                 return
             try:
@@ -234,41 +235,9 @@ class MessageQueue(Generic[T]):
         """Turn a function or method into a consumer: calling it serves messages for ever.
 
         An exception marks that message failed (kept, listed, may be retried) and the loop goes on. With `timeout` the
-        loop ends after so many seconds without a message.
+        loop ends after so many seconds without a message. A message that cannot be read is marked failed as well, by
+        every verb, and the next one is taken.
         """
         if function is not None:
             return MessageWorker(self, function, None)
         return lambda declared: MessageWorker(self, declared, timeout)
-
-    def _take(self, timeout: Timeout) -> Held[T]:
-        until = _until(timeout)
-        while True:
-            held = self._try()
-            if held is not None:
-                return held
-            self._app.broker.wait_for_work(self._pause(until))
-
-    async def _atake(self, timeout: Timeout) -> Held[T]:
-        until = _until(timeout)
-        while True:
-            held = await self._app.producer.run(self._try)
-            if held is not None:
-                return held
-            await asyncio.to_thread(self._app.broker.wait_for_work, self._pause(until))
-
-    def _pause(self, until: float | None) -> float:
-        left = POLL if until is None else until - time.monotonic()
-        if left <= 0:
-            raise QueueEmpty(f"message queue {self.name!r} stayed empty")
-        return min(left, POLL)
-
-    def _try(self) -> Held[T] | None:
-        found = self._app.membership.claim(self.name)
-        if found is None:
-            return None
-        return Held(self._app, *found, self._codec)
-
-
-def _until(timeout: Timeout) -> float | None:
-    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-    return None if seconds is None else time.monotonic() + seconds

@@ -13,7 +13,8 @@ from .retry import NEVER
 
 if TYPE_CHECKING:
     from .held_message import Held
-    from .message_queue import MessageQueue, Timeout
+    from .message_queue import MessageQueue
+    from .message_source import Timeout
 
 _log = logging.getLogger("comanda.messages")
 
@@ -25,7 +26,7 @@ class MessageWorker:
         self._queue = queue
         self.function = function
         self._timeout = timeout
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
 
     def __get__(self, instance: object, _owner: type) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -39,7 +40,7 @@ class MessageWorker:
     def _serve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         while True:
             try:
-                held = self._queue._take(self._timeout)
+                held = self._queue.source.take(self._timeout)
             except QueueEmpty:
                 return
             try:
@@ -56,7 +57,7 @@ class MessageWorker:
         run = self._queue._app.producer.run
         while True:
             try:
-                held = await self._queue._atake(self._timeout)
+                held = await self._queue.source.atake(self._timeout)
             except QueueEmpty:
                 return
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 from uuid import UUID
 
 import msgspec
@@ -13,10 +13,24 @@ import msgspec
 from .clock import Micros, duration, from_datetime
 from .errors import ConfigurationError
 from .ids import from_text
-from .retry import NEVER, Retry
+from .retry import Retry
 
-When = float | timedelta | datetime
 OnConflict = Literal["keep", "reject"]
+
+
+class UsingOptions(TypedDict, total=False):
+    """What `using(…)` takes."""
+
+    run_after: float | timedelta | datetime | None
+    priority: int | None
+    queue: str | None
+    unique_key: str | None
+    on_conflict: OnConflict | None
+    expires: float | timedelta | None
+    retry: Retry | None
+    timeout: float | timedelta | None
+    id: str | UUID | None
+    connection: Any
 
 
 class JobOptions(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,26 +101,40 @@ def _when(run_after: Any) -> dict[str, Any]:
     return {"due": None, "delay": duration(run_after, "run_after")}
 
 
-def _stored(stored: bytes | None, retry: Retry | None, timeout: float | None) -> bytes | None:
+def _stored(stored: bytes | None, retry: Any, timeout: Any) -> bytes | None:
     options = decode(stored) if stored is not None else JobOptions()
     if retry is not None:
-        if retry.retry_on is not None or retry.give_up_on or retry.delay is not None:
-            raise ConfigurationError(
-                "using(retry=…): retry_on, give_up_on and delay are code and cannot travel with a job; "
-                "declare them on the task: @app.task(retry=…)"
-            )
-        numbers = {name: getattr(retry, name) for name in _NUMBERS if getattr(retry, name) != getattr(_PLAIN, name)}
-        numbers = {
-            name: value.total_seconds() if isinstance(value, timedelta) else value for name, value in numbers.items()
-        }
-        options = msgspec.structs.replace(options, retry=numbers | {"max_attempts": retry.max_attempts})
+        options = msgspec.structs.replace(options, retry=_numbers(check_retry(retry)))
     if timeout is not None:
         options = msgspec.structs.replace(options, timeout=check_timeout(timeout))
     return encode(options)
 
 
-_NUMBERS = ("backoff", "factor", "max_backoff", "jitter")
-_PLAIN = NEVER
+def _numbers(retry: Retry) -> dict[str, Any]:
+    """Return what of a policy travels with a job: all its numbers, since its task may declare other ones."""
+    if retry.retry_on is not None or retry.give_up_on or retry.delay is not None:
+        raise ConfigurationError(
+            "using(retry=…): retry_on, give_up_on and delay are code and cannot travel with a job; "
+            "declare them on the task: @app.task(retry=…)"
+        )
+    return {
+        "max_attempts": retry.max_attempts,
+        "backoff": _seconds(retry.backoff),
+        "factor": retry.factor,
+        "max_backoff": _seconds(retry.max_backoff),
+        "jitter": retry.jitter,
+    }
+
+
+def _seconds(value: float | timedelta) -> float:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def check_retry(retry: Any) -> Retry:
+    """Return a retry policy; raise ConfigurationError when it is none."""
+    if not isinstance(retry, Retry):
+        raise ConfigurationError(f"retry takes Retry(max_attempts=…), got {retry!r:.100}")
+    return retry
 
 
 def check_timeout(timeout: Any) -> float:
@@ -150,5 +178,3 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "on_conflict": _check_conflict,
     "connection": lambda connection: connection,
 }
-
-JobId = str | UUID

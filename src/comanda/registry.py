@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -27,6 +28,8 @@ class Registry(Mapping[str, Task[..., Any]]):
         self._declare = declare
         self._tasks: dict[str, Task[..., Any]] = {}
         self._plain: dict[Callable[..., Any], Task[..., Any]] = {}
+        self._lock = threading.RLock()  # a listed module may enqueue while it is imported
+        self._importing = False
         self._complete = not modules
 
     def add(self, task: Task[..., Any]) -> None:
@@ -34,11 +37,7 @@ class Registry(Mapping[str, Task[..., Any]]):
         for name in (task.name, *task.aliases):
             known = self._tasks.get(name)
             if known is not None and not _same(known.function, task.function):
-                raise ConfigurationError(
-                    f"two functions are declared as task {name!r}: "
-                    f"{known.function.__module__}.{known.function.__qualname__} and "
-                    f"{task.function.__module__}.{task.function.__qualname__}; give one another name=…"
-                )
+                raise ConfigurationError(_doubled(name, known.function, task.function))
         for name in (task.name, *task.aliases):
             self._tasks[name] = task
 
@@ -62,17 +61,38 @@ class Registry(Mapping[str, Task[..., Any]]):
         if task is None:
             task = self._declare(function, name)
             self._tasks[name] = task
+        elif not _same(task.function, function):
+            raise ConfigurationError(_doubled(name, task.function, function))
         self._plain[function] = task
         return task
 
     def complete(self) -> None:
-        """Import the listed modules and enter their functions."""
-        if self._complete:
+        """Import the listed modules and enter their functions; when that fails, the next call tries again."""
+        if not self._complete:
+            with self._lock:
+                self._import_listed()
+
+    def _import_listed(self) -> None:
+        if self._complete or self._importing:
             return
-        self._complete = True
-        for module in self.modules:
-            for name, function in _functions(_import(module)):
-                self._enter(function, f"{module}.{name}")
+        self._importing = True
+        try:
+            for module in self.modules:
+                for name, function in _functions(_import(module)):
+                    self._enter(function, f"{module}.{name}")
+            self._complete = True
+        finally:
+            self._importing = False
+
+    def forget(self) -> None:
+        """After a fork, in the child: a thread that imported in the parent is not here."""
+        self._lock = threading.RLock()
+        self._importing = False
+
+    @property
+    def declared(self) -> int:
+        """How many names are known without importing anything."""
+        return len(self._tasks)
 
     def __getitem__(self, name: str) -> Task[..., Any]:
         if name not in self._tasks:
@@ -90,7 +110,21 @@ class Registry(Mapping[str, Task[..., Any]]):
 
 def _same(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
     """Return whether two functions are one definition, imported twice (as `__main__` and by name) or reloaded."""
-    return (import_name(one.__module__), one.__qualname__) == (import_name(other.__module__), other.__qualname__)
+    return _place(one) == _place(other)
+
+
+def _place(function: Callable[..., Any]) -> tuple[Any, ...]:
+    """Return what tells a definition from another: its name, or its code where a name says nothing."""
+    module, name = import_name(getattr(function, "__module__", "")), getattr(function, "__qualname__", None)
+    if name is None or "<" in name:  # partials, lambdas, nested functions
+        code = getattr(function, "__code__", None)
+        return (module, id(function)) if code is None else (code.co_filename, code.co_firstlineno, name)
+    return (module, name)
+
+
+def _doubled(name: str, known: Callable[..., Any], new: Callable[..., Any]) -> str:
+    one, other = (f"{f.__module__}.{getattr(f, '__qualname__', type(f).__name__)}" for f in (known, new))
+    return f"two functions are declared as task {name!r}: {one} and {other}; give one another name=…"
 
 
 def _import(name: str) -> ModuleType:
@@ -100,7 +134,7 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is not None and name.startswith(error.name):
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise ConfigurationError(f"Comanda(modules=[…]): there is no module {name!r}") from None
         raise
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from .errors import ConfigurationError, MissingExtra
 
 try:
     from sqlalchemy import Connection, Engine, event
     from sqlalchemy.exc import DBAPIError
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_scoped_session
     from sqlalchemy.orm import Session, scoped_session
 except ImportError:
     raise MissingExtra("sqlalchemy", "comanda.sqlalchemy") from None
 
 from .brokers.base import Broker
-from .brokers.records import NewJob
+from .brokers.records import Enqueued, NewJob
 from .brokers.sqlite import library
-from .runners import checks
+from .brokers.statements import Statement
+from .runners import checks, steps
 from .transactions import AfterCommit
 
 
@@ -41,60 +44,89 @@ def prepare(engine: Engine | AsyncEngine) -> None:
         cursor.close()
 
 
-def enqueue(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> bytes:
+def enqueue(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Run the enqueue in the transaction of a Connection or Session."""
-    if isinstance(connection, AsyncConnection | AsyncSession):
+    if isinstance(connection, AsyncConnection | AsyncSession | async_scoped_session):
         raise TypeError(f"an {type(connection).__name__} needs await task.using(connection=…).aenqueue(…)")
-    if isinstance(connection, Session | scoped_session):
+    if isinstance(connection, scoped_session):
+        connection = connection()
+    if isinstance(connection, Session):
         return _on_session(broker, connection, job, after_commit)
-    return _on_connection(broker, connection, job, after_commit)
+    if isinstance(connection, Connection):
+        return _on_connection(broker, connection, job, after_commit)
+    raise ConfigurationError(
+        f"connection= takes a SQLAlchemy Connection or Session with its open transaction, got "
+        f"{type(connection).__name__}; begin one: with engine.begin() as connection"
+    )
 
 
-async def aenqueue(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> bytes:
+async def aenqueue(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Run the enqueue in the transaction of an AsyncConnection or AsyncSession, or of a sync one."""
-    if isinstance(connection, AsyncConnection):
-        return await connection.run_sync(lambda sync: _on_connection(broker, sync, job, after_commit))
-    if isinstance(connection, AsyncSession):
-        return await connection.run_sync(lambda sync: _on_session(broker, sync, job, after_commit))
+    if isinstance(connection, async_scoped_session):
+        connection = connection()
+    if isinstance(connection, AsyncConnection | AsyncSession):
+        return await connection.run_sync(lambda sync: enqueue(broker, sync, job, after_commit))
     return enqueue(broker, connection, job, after_commit)
 
 
-def _on_session(broker: Broker, session: Any, job: NewJob, after_commit: AfterCommit) -> bytes:
+def _on_session(broker: Broker, session: Session, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     session.flush()
     stored = _run(broker, session.connection(), job)
-    target = session() if isinstance(session, scoped_session) else session
-    event.listen(target, "after_commit", lambda _: after_commit(job.id), once=True)
+    if stored.created:
+        _announce(session, "after_commit", "after_rollback", lambda: after_commit(job.id))
     return stored
 
 
-def _on_connection(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> bytes:
+def _on_connection(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     stored = _run(broker, connection, job)
-    # SQLAlchemy announces the commit just before it happens, and `after_commit` looks until it has.
-    event.listen(connection, "commit", lambda _: after_commit(job.id), once=True)
+    if stored.created:
+        # SQLAlchemy announces the commit just before it happens, and `after_commit` looks until it has.
+        _announce(connection, "commit", "rollback", lambda: after_commit(job.id))
     return stored
 
 
-def _run(broker: Broker, connection: Connection, job: NewJob) -> bytes:
+def _run(broker: Broker, connection: Connection, job: NewJob) -> Enqueued:
     if connection.dialect.name != "sqlite":
         raise ConfigurationError(
             f"the connection is to {connection.dialect.name}, but the queue lives in SQLite: "
             "one transaction cannot span two databases"
         )
     store = checks.sqlite_broker(broker, library.STANDARD)
-    checks.check_file(store, list(connection.exec_driver_sql("PRAGMA database_list")))
-    checks.check_transaction(connection.connection.driver_connection)
-    checks.report_settings(
-        store,
-        connection.exec_driver_sql("PRAGMA synchronous").scalar_one(),
-        connection.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar_one(),
-    )
-    rows: list[Any] = []
-    for statement in store.enqueue_statements(job):
+
+    def run(statement: Statement) -> steps.Rows:
         try:
             result = connection.exec_driver_sql(statement.sql, statement.parameters)
         except DBAPIError as error:
-            refusal = checks.translated(error.orig, job.queue) if isinstance(error.orig, sqlite3.Error) else None
-            raise refusal or error from None
-        rows = list(result) if result.returns_rows else []
-    stored: bytes = rows[0][0]
-    return stored
+            if isinstance(error.orig, sqlite3.IntegrityError):
+                raise _unless_own(checks.translated(error.orig, job.queue), error) from None
+            raise
+        return list(result) if result.returns_rows else []
+
+    return steps.drive(steps.enqueue(store, connection.connection.driver_connection, job), run)
+
+
+def _unless_own(translated: Exception, error: DBAPIError) -> Exception:
+    """Return comanda's error if there is one, else SQLAlchemy's, which its users expect."""
+    return error if translated is error.orig else translated
+
+
+_pending: WeakKeyDictionary[Connection | Session, list[Callable[[], None]]] = WeakKeyDictionary()
+
+
+def _announce(target: Connection | Session, committed: str, rolled_back: str, announcement: Callable[[], None]) -> None:
+    """Call `announcement` at the commit of `target`, and forget it at a rollback.
+
+    One pair of listeners for each target, however many jobs: SQLAlchemy never removes a listener by itself.
+    """
+    waiting = _pending.get(target)
+    if waiting is None:
+        waiting = _pending[target] = []
+
+        def announce(_: Any) -> None:
+            due, waiting[:] = waiting[:], []
+            for step in due:
+                step()
+
+        event.listen(target, committed, announce)
+        event.listen(target, rolled_back, lambda _: waiting.clear())
+    waiting.append(announcement)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from .brokers.records import NewJob
-from .codec import ArgumentCodec, Codec, check_codec
+from .codec import ArgumentCodec, Codec
 from .errors import ConfigurationError
 from .ids import new_ids
 from .job import Job
@@ -56,9 +56,7 @@ class Task(Generic[P, R]):
         result_limit: int,
         options: Options,
     ) -> None:
-        if codec is not None:
-            check_codec(codec)
-        self._app = app
+        self.app = app
         self.function = function
         self.name = name
         self.aliases = tuple(aliases)
@@ -70,7 +68,8 @@ class Task(Generic[P, R]):
             function, codec=codec, payload_limit=payload_limit, result_limit=result_limit, name=name
         )
         self.options = options
-        functools.update_wrapper(cast(Callable[..., Any], self), function)
+        # Not the function's __dict__: tenacity, for one, sets `retry` on what it decorates.
+        functools.update_wrapper(cast(Callable[..., Any], self), function, updated=())
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
@@ -99,7 +98,8 @@ class Task(Generic[P, R]):
         `run_after` and `expires` are seconds or timedeltas from now, `run_after` also an aware datetime; `priority`
         -100 to 100, higher first. `unique_key`: no second unfinished job with this key; `on_conflict` keeps the first
         one and returns it (default) or rejects with DuplicateJob. `id`: enqueueing again with it never makes a second
-        job. `connection`: enqueue inside this open transaction. Raises ConfigurationError for an unfit value.
+        job. `retry`: its numbers replace the task's; retry_on, give_up_on and delay stay those of the task.
+        `connection`: enqueue inside this open transaction. Raises ConfigurationError for an unfit value.
         """
         changed = copy.copy(self)
         changed.options = self.options.changed(
@@ -123,11 +123,11 @@ class Task(Generic[P, R]):
         BrokerUnavailable, BrokerTimeout: there is no job. EnqueueUncertain: there may be one.
         """
         forbid_in_loop("enqueue", "aenqueue")
-        return self._app.send(self, self.new_job(self.codec.encode(args, kwargs)))
+        return self.app.send(self, self.new_job(self.codec.encode(args, kwargs)))
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Like `enqueue`, without blocking the event loop."""
-        return await self._app.asend(self, self.new_job(self.codec.encode(args, kwargs)))
+        return await self.app.asend(self, self.new_job(self.codec.encode(args, kwargs)))
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Return this call for `enqueue_many`; raises as `enqueue` does for its arguments."""
@@ -144,7 +144,7 @@ class Task(Generic[P, R]):
             priority=options.priority,
             due=options.due,
             delay=options.delay,
-            expires=None if options.expires_in is None else self._app.now() + options.expires_in,
+            expires=None if options.expires_in is None else self.app.now() + options.expires_in,
             unique_key=options.unique_key,
             options=options.stored,
         )
@@ -182,6 +182,11 @@ def name_of(function: Callable[..., Any]) -> str:
         raise ConfigurationError(
             f"{function.__qualname__} is a nested function or a lambda, which no worker can import: "
             "move it to the module's top level, or give it name=… and register it in every process"
+        )
+    if "." in function.__qualname__ and next(iter(inspect.signature(function).parameters), "") in ("self", "cls"):
+        raise ConfigurationError(
+            f"{function.__qualname__} is a method: its instance cannot travel with a job. Declare a function, or a "
+            "@staticmethod around @app.task, and pass what it needs as arguments"
         )
     return f"{import_name(function.__module__)}.{function.__qualname__}"
 

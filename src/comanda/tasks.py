@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
-from .codec import Codec
+from .codec import Codec, check_codec
 from .errors import ConfigurationError, UnknownOption
 from .job import Job
-from .options import JobOptions, Options, check_priority, check_queue
+from .options import JobOptions, Options, UsingOptions, check_priority, check_queue, check_retry
 from .options import encode as encode_options
 from .retry import DEFAULT, Retry
 from .task import AsyncTask, SyncTask, Task, name_of
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_OPTIONS = (
-    *("name", "aliases", "queue", "priority", "retry", "timeout", "isolate", "codec", "payload_limit"),
-    "result_limit",
-)
-_USING = (
-    *("run_after", "priority", "queue", "unique_key", "on_conflict", "expires", "retry", "timeout", "id"),
-    "connection",
-)
 
 
 class Decorator(Protocol):
@@ -44,7 +35,7 @@ class Decorator(Protocol):
 
 def make(app: Comanda, function: Callable[..., Any], **options: Any) -> Task[..., Any]:
     """Return the task of a function; errors as `Comanda.task`."""
-    _refuse_unknown("@app.task", options, _OPTIONS)
+    _refuse_unknown("@app.task", options, inspect.getfullargspec(_make).kwonlyargs)
     return _make(app, function, **options)
 
 
@@ -63,19 +54,21 @@ def _make(
     payload_limit: int | None = None,
     result_limit: int | None = None,
 ) -> Task[..., Any]:
+    if codec is not None:
+        check_codec(codec)
     stored = JobOptions(content_type=None if codec is None else codec.content_type)
     kind = AsyncTask if inspect.iscoroutinefunction(function) else SyncTask
     return kind(
         app,
         function,
         name=_check_name(name) if name is not None else name_of(function),
-        aliases=[_check_name(alias) for alias in aliases],
-        retry=_check_retry(retry),
+        aliases=_check_aliases(aliases),
+        retry=DEFAULT if retry is None else check_retry(retry),
         timeout=timeout,
         isolate=isolate,
         codec=codec,
-        payload_limit=payload_limit or app.settings.payload_limit,
-        result_limit=result_limit or app.settings.result_limit,
+        payload_limit=_check_limit("payload_limit", payload_limit, app.settings.payload_limit),
+        result_limit=_check_limit("result_limit", result_limit, app.settings.result_limit),
         options=Options(queue=check_queue(queue), priority=check_priority(priority), stored=encode_options(stored)),
     )
 
@@ -86,13 +79,21 @@ def _check_name(name: Any) -> str:
     return name
 
 
-def _check_retry(retry: Any) -> Retry:
-    if retry is not None and not isinstance(retry, Retry):
-        raise ConfigurationError(f"retry takes Retry(max_attempts=…), got {retry!r:.100}")
-    return DEFAULT if retry is None else retry
+def _check_aliases(aliases: Any) -> list[str]:
+    if isinstance(aliases, str):
+        raise ConfigurationError(f"aliases takes a list of names, got one text: aliases=[{aliases!r:.220}]")
+    return [_check_name(alias) for alias in aliases]
 
 
-def _refuse_unknown(where: str, given: dict[str, Any], known: Sequence[str]) -> None:
+def _check_limit(option: str, limit: Any, default: int) -> int:
+    if limit is None:
+        return default
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise ConfigurationError(f"{option} is a whole number of bytes from 1, got {limit!r}")
+    return limit
+
+
+def _refuse_unknown(where: str, given: Iterable[str], known: Sequence[str]) -> None:
     for option in given:
         if option not in known:
             close = get_close_matches(option, known, 1)
@@ -103,8 +104,8 @@ def _refuse_unknown(where: str, given: dict[str, Any], known: Sequence[str]) -> 
 class Using:
     """`app.using(…)`: options for a function without decorator."""
 
-    def __init__(self, app: Comanda, options: dict[str, Any]) -> None:
-        _refuse_unknown("using", options, _USING)
+    def __init__(self, app: Comanda, options: UsingOptions) -> None:
+        _refuse_unknown("using", options, tuple(UsingOptions.__annotations__))
         self._app = app
         self._options = options
 

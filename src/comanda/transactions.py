@@ -1,14 +1,16 @@
-"""Enqueueing on the caller's own connection, inside the caller's open transaction (guarantee 1, design section 6).
+"""The caller's transactions: enqueueing on an open connection, and what may not be done while one is open.
 
 The statements run in the caller's thread; comanda neither commits nor rolls back, and makes no SAVEPOINT: on
-`sqlite3` its RELEASE would commit the job alone.
+`sqlite3` its RELEASE would commit the job alone (guarantee 1, design section 6).
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol, cast
 
 from .brokers.base import Broker, Capability
@@ -22,11 +24,11 @@ AfterCommit = Callable[[bytes], None]
 class Runner(Protocol):
     """How statements run on one kind of connection: a module of `comanda.runners` or an integration."""
 
-    def enqueue(self, broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> bytes:
-        """Run the enqueue and return the id of the stored job; raise NotInTransaction without a transaction."""
+    def enqueue(self, broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
+        """Run the enqueue and say what was stored; raise NotInTransaction without a transaction."""
         ...
 
-    async def aenqueue(self, broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> bytes:
+    async def aenqueue(self, broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
         """The same on a connection of an async driver, or on a sync one from a coroutine."""
         ...
 
@@ -42,14 +44,12 @@ _RUNNERS = {
 
 def enqueue_on(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Enqueue one job on `connection`; it exists exactly if the caller commits."""
-    stored = _runner(broker, connection).enqueue(broker, connection, job, after_commit)
-    return Enqueued(stored, created=stored == job.id)
+    return _runner(broker, connection).enqueue(broker, connection, job, after_commit)
 
 
 async def aenqueue_on(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """The same from a coroutine."""
-    stored = await _runner(broker, connection).aenqueue(broker, connection, job, after_commit)
-    return Enqueued(stored, created=stored == job.id)
+    return await _runner(broker, connection).aenqueue(broker, connection, job, after_commit)
 
 
 def _runner(broker: Broker, connection: Any) -> Runner:
@@ -66,3 +66,42 @@ def _runner(broker: Broker, connection: Any) -> Runner:
         "connection= takes a sqlite3, apsw, aiosqlite or SQLAlchemy connection or session, "
         f"got {type(connection).__name__}"
     )
+
+
+class _Mark:
+    """One open `app.transaction()`. Tasks started inside it inherit the mark, so it must know when it has ended."""
+
+    __slots__ = ("broker", "outer")
+
+    def __init__(self, broker: Broker, outer: _Mark | None) -> None:
+        self.broker: Broker | None = broker
+        self.outer = outer
+
+
+_innermost: ContextVar[_Mark | None] = ContextVar("comanda_transaction", default=None)
+
+
+@contextmanager
+def transaction(broker: Broker) -> Iterator[Any]:
+    """Open a write transaction on the broker's own file; yields the driver's connection."""
+    with broker.transaction() as connection:
+        mark = _Mark(broker, _innermost.get())
+        _innermost.set(mark)
+        try:
+            yield connection
+        finally:
+            mark.broker = None
+            _innermost.set(mark.outer)
+
+
+def refuse_inside(broker: Broker) -> None:
+    """Raise ConfigurationError inside `transaction(broker)`: a write of its own would wait for itself."""
+    mark = _innermost.get()
+    while mark is not None:
+        if mark.broker is broker:
+            raise ConfigurationError(
+                "this code runs inside app.transaction(), which holds the store's write lock, so a write beside it "
+                "would wait for itself: hand its connection in, task.using(connection=connection).enqueue(…), or write "
+                "after it has ended"
+            )
+        mark = mark.outer

@@ -91,7 +91,8 @@ class Broker(ABC):
     def enqueue_statements(self, job: NewJob) -> list[Statement]:
         """Return the enqueue of one job as statements for the caller's own connection, to be run in order.
 
-        The first row of the last one holds the id of the stored job: an existing one's when the unique key is held.
+        The one row of the last one holds the id of the stored job, and whether it is new: it is an existing job's when
+        this id exists already or the unique key is held.
         """
         raise NotSupported(f"{type(self).__name__} cannot enqueue in the caller's transaction")
 
@@ -218,7 +219,7 @@ class Broker(ABC):
         """Remove one step (at most 1,000) of finished jobs that are too old or too many; return how many.
 
         `successful_before` and `ended_before` are moments (µs) before which a successful job, and any other finished
-        one, must have ended. Oldest first; 0 when nothing is left to remove.
+        one, must have ended. Of too many, those go that were enqueued first. 0 when nothing is left to remove.
         """
 
     @abstractmethod

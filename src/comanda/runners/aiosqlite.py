@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-from sqlite3 import Error
-from typing import Any, cast
+from sqlite3 import IntegrityError
 
 from aiosqlite import Connection
 
 from ..brokers.base import Broker
-from ..brokers.records import NewJob
+from ..brokers.records import Enqueued, NewJob
 from ..brokers.sqlite import library
+from ..brokers.statements import Statement
 from ..transactions import AfterCommit
-from . import checks
+from . import checks, steps
 
 
-def enqueue(_broker: Broker, _connection: Connection, _job: NewJob, _after_commit: AfterCommit) -> bytes:
+def enqueue(_broker: Broker, _connection: Connection, _job: NewJob, _after_commit: AfterCommit) -> Enqueued:
     """Refuse: an async connection cannot be used without awaiting."""
     raise TypeError("an aiosqlite connection needs await task.using(connection=…).aenqueue(…)")
 
 
-async def aenqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> bytes:
+async def aenqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Run the enqueue in the connection's open or implicitly opening transaction."""
     store = checks.sqlite_broker(broker, library.STANDARD)
-    checks.check_file(store, await _rows(connection, "PRAGMA database_list"))
-    checks.check_transaction(connection)
-    checks.report_settings(
-        store,
-        (await _rows(connection, "PRAGMA synchronous"))[0][0],
-        (await _rows(connection, "PRAGMA wal_autocheckpoint"))[0][0],
-    )
-    rows: list[Any] = []
-    for statement in store.enqueue_statements(job):
+
+    async def run(statement: Statement) -> steps.Rows:
         try:
-            rows = await _rows(connection, statement.sql, statement.parameters)
-        except Error as error:
-            raise checks.translated(error, job.queue) or error from None
-    after_commit(job.id)
-    return cast(bytes, rows[0][0])
+            async with connection.execute(statement.sql, statement.parameters) as cursor:
+                cursor.row_factory = None  # the application's may make anything of a row
+                return list(await cursor.fetchall())
+        except IntegrityError as error:
+            raise checks.translated(error, job.queue) from None
 
-
-async def _rows(connection: Connection, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
-    async with connection.execute(sql, parameters) as cursor:
-        return list(await cursor.fetchall())
+    stored = await steps.adrive(steps.enqueue(store, connection, job), run)
+    if stored.created:
+        after_commit(job.id)
+    return stored

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
-from apsw import Connection
+from apsw import Connection, ConstraintError
 
 from ..brokers.base import Broker
-from ..brokers.records import NewJob
+from ..brokers.records import Enqueued, NewJob
 from ..brokers.sqlite import library
-from ..errors import NotInTransaction
+from ..brokers.statements import Statement
 from ..transactions import AfterCommit
-from . import checks
+from . import checks, steps
 
 
-def enqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> bytes:
+def enqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Run the enqueue in the connection's open transaction."""
     store = checks.sqlite_broker(broker, library.APSW)
-    checks.check_file(store, connection.execute("PRAGMA database_list").fetchall())
-    if not connection.in_transaction:
-        raise NotInTransaction("using(connection=…): the connection has no open transaction; use app.transaction()")
-    rows: list[Any] = []
-    for statement in store.enqueue_statements(job):
-        rows = connection.execute(statement.sql, statement.parameters).fetchall()
-    after_commit(job.id)
-    return cast(bytes, rows[0][0])
+
+    def run(statement: Statement) -> steps.Rows:
+        try:
+            return connection.execute(statement.sql, statement.parameters).fetchall()
+        except ConstraintError as error:
+            raise checks.translated(error, job.queue) from None
+
+    stored = steps.drive(steps.enqueue(store, connection, job), run)
+    if stored.created:
+        after_commit(job.id)
+    return stored
 
 
-async def aenqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> bytes:
+async def aenqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """The same from a coroutine."""
     return enqueue(broker, connection, job, after_commit)

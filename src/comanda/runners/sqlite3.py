@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from sqlite3 import Connection, Error
+from sqlite3 import Connection, IntegrityError
 
 from ..brokers.base import Broker
-from ..brokers.records import NewJob
+from ..brokers.records import Enqueued, NewJob
 from ..brokers.sqlite import library
+from ..brokers.statements import Statement
 from ..transactions import AfterCommit
-from . import checks
+from . import checks, steps
 
 
-def enqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> bytes:
+def enqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Run the enqueue in the connection's open or implicitly opening transaction."""
     store = checks.sqlite_broker(broker, library.STANDARD)
-    checks.check_file(store, connection.execute("PRAGMA database_list").fetchall())
-    checks.check_transaction(connection)
-    checks.report_settings(
-        store,
-        connection.execute("PRAGMA synchronous").fetchone()[0],
-        connection.execute("PRAGMA wal_autocheckpoint").fetchone()[0],
-    )
-    rows: list[tuple[bytes]] = []
-    for statement in store.enqueue_statements(job):
+
+    def run(statement: Statement) -> steps.Rows:
+        cursor = connection.cursor()
+        cursor.row_factory = None  # the application's may make anything of a row
         try:
-            rows = connection.execute(statement.sql, statement.parameters).fetchall()
-        except Error as error:
-            raise checks.translated(error, job.queue) or error from None
-    after_commit(job.id)
-    return rows[0][0]
+            return cursor.execute(statement.sql, statement.parameters).fetchall()
+        except IntegrityError as error:
+            raise checks.translated(error, job.queue) from None
+
+    stored = steps.drive(steps.enqueue(store, connection, job), run)
+    if stored.created:
+        after_commit(job.id)
+    return stored
 
 
-async def aenqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> bytes:
+async def aenqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """The same from a coroutine: the connection belongs to the caller's thread, so it runs there."""
     return enqueue(broker, connection, job, after_commit)

@@ -65,6 +65,7 @@ class SQLiteBroker(Broker):
     ) -> None:
         self.path = Path(path).absolute()
         self.library = library_name
+        self.namespace = namespace
         self._clock = clock or SystemClock()
         self._store = Store(self.path, library_name, namespace, self._clock, deadline=deadline)
         self._directory = self.path.with_name(self.path.name + "-comanda")
@@ -83,6 +84,11 @@ class SQLiteBroker(Broker):
         self._waits_lock = threading.Lock()
 
     # -- connection ---------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """True while this process has seen the file with this version's schema. Takes no lock."""
+        return self._store.is_open
 
     def open(self) -> None:
         self._store.open()

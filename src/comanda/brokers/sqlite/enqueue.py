@@ -31,13 +31,14 @@ VALUES (?, (SELECT n FROM {{ns}}_tasks WHERE name = ?), (SELECT n FROM {{ns}}_qu
         ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 """
+# changes() is that of the insert before, also in what this one returns: whether the job is new.
 _FOREIGN_COUNT = """
 INSERT INTO {ns}_counts (queue, state, jobs) SELECT n, ?, changes() FROM {ns}_queues WHERE name = ?
 ON CONFLICT DO UPDATE SET jobs = jobs + excluded.jobs
-"""
-_FOREIGN_STORED = """
-SELECT id FROM {ns}_jobs WHERE id = ? UNION ALL
-SELECT id FROM {ns}_jobs WHERE unique_key = ? AND state NOT BETWEEN 3 AND 6
+RETURNING coalesce(
+    (SELECT id FROM {ns}_jobs WHERE id = ?),
+    (SELECT id FROM {ns}_jobs WHERE unique_key = ? AND state NOT BETWEEN 3 AND 6)
+), changes()
 """
 
 Parameters = tuple[Any, ...]
@@ -129,6 +130,5 @@ def foreign_statements(text: Callable[[str], str], job: NewJob, now: int) -> lis
         Statement(text(_FOREIGN_TASK), (task,)),
         Statement(text(_FOREIGN_QUEUE), (queue, messages)),
         Statement(text(_FOREIGN_INSERT), (id_, task, queue, messages, *rest)),
-        Statement(text(_FOREIGN_COUNT), (rest[1], queue)),
-        Statement(text(_FOREIGN_STORED), (job.id, job.unique_key)),
+        Statement(text(_FOREIGN_COUNT), (rest[1], queue, job.id, job.unique_key)),
     ]

@@ -106,23 +106,30 @@ INSERT INTO {ns}_meta VALUES ('schema', 1), ('oldest_client', 1);
 
 
 def bring_up_to_date(connection: Connection, namespace: str) -> None:
-    """Create the tables or apply the missing steps, inside the caller's write transaction.
+    """Create the tables or apply the missing steps, inside the caller's write transaction; raises SchemaMismatch."""
+    for statement in pending(_versions(connection, namespace), namespace):
+        connection.execute(statement)
+
+
+def pending(versions: tuple[int, int], namespace: str) -> list[str]:
+    """Return the statements that lead from `versions` (schema, oldest client; both 0 without tables) to this one's.
 
     Raises SchemaMismatch when the file was made by a comanda that says this one is too old to use it.
     """
-    version, oldest = _versions(connection, namespace)
+    version, oldest = versions
     if oldest > SCHEMA_VERSION:
         raise SchemaMismatch(
             f"the database has schema {version} and asks for a comanda that knows schema {oldest} or newer; "
             f"this one knows {SCHEMA_VERSION}: upgrade comanda"
         )
-    for step in range(version + 1, SCHEMA_VERSION + 1):
-        for statement in _STEPS[step].replace("{ns}", namespace).split(";\n"):
-            if statement.strip():
-                connection.execute(statement)
-    if version < SCHEMA_VERSION:
-        connection.execute(f"UPDATE {namespace}_meta SET value = ? WHERE key = 'schema'", (SCHEMA_VERSION,))
-        connection.execute(f"UPDATE {namespace}_meta SET value = ? WHERE key = 'oldest_client'", (OLDEST_CLIENT,))
+    if version >= SCHEMA_VERSION:
+        return []
+    steps = "".join(_STEPS[step] for step in range(version + 1, SCHEMA_VERSION + 1)).replace("{ns}", namespace)
+    return [
+        *(statement for statement in steps.split(";\n") if statement.strip()),
+        f"UPDATE {namespace}_meta SET value = {SCHEMA_VERSION} WHERE key = 'schema'",
+        f"UPDATE {namespace}_meta SET value = {OLDEST_CLIENT} WHERE key = 'oldest_client'",
+    ]
 
 
 def is_current(connection: Connection, namespace: str) -> bool:

@@ -94,6 +94,11 @@ class Store:
         """Both connections, for whoever has to take them all."""
         return self._writing, self._reading
 
+    @property
+    def is_open(self) -> bool:
+        """True while this process has seen the file with this version's schema."""
+        return self._writing.connection is not None and self._writing.generation == self.generation
+
     def open(self) -> None:
         """Open the file and bring its schema up to date."""
         with self._turn(self._writing), self._translated():
@@ -154,7 +159,7 @@ class Store:
 
     def _open_writer(self) -> Connection:
         side = self._writing
-        if side.connection is not None and side.generation == self.generation:
+        if side.connection is not None and self.is_open:
             return side.connection
         library.check_version(self.library)
         filesystem.check(self.path)

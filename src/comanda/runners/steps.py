@@ -1,0 +1,73 @@
+"""The enqueue on a caller's SQLite connection, step by step and without I/O.
+
+The generator yields statements and is sent their rows, so that one text serves every driver in both colours: a runner
+only says how its kind of connection runs a statement (style guide section 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
+
+from ..brokers.records import Enqueued, NewJob
+from ..brokers.sqlite import SQLiteBroker, schema
+from ..brokers.statements import Statement
+from . import checks
+
+Rows = list[Any]
+Steps = Generator[Statement, Rows, Enqueued]
+
+_DATABASES = Statement("PRAGMA database_list")
+_SYNCHRONOUS = Statement("PRAGMA synchronous")
+_AUTOCHECKPOINT = Statement("PRAGMA wal_autocheckpoint")
+
+
+def enqueue(broker: SQLiteBroker, connection: Any, job: NewJob) -> Steps:
+    """Check `connection` (sqlite3-like: `in_transaction`, `isolation_level`), then store one job on it.
+
+    Raises ConfigurationError for another file and NotInTransaction without a transaction, before anything is written.
+    """
+    checks.check_file(broker, (yield _DATABASES))
+    checks.check_transaction(connection)
+    synchronous = (yield _SYNCHRONOUS)[0][0]
+    checks.report_settings(broker, synchronous, (yield _AUTOCHECKPOINT)[0][0])
+    if not broker.is_open:
+        yield from _tables(broker, connection.in_transaction)
+    rows: Rows = []
+    for statement in broker.enqueue_statements(job):
+        rows = yield statement
+    stored, created = rows[0]
+    return Enqueued(stored, created=bool(created))
+
+
+def _tables(broker: SQLiteBroker, in_transaction: bool) -> Generator[Statement, Rows, None]:
+    """See to the tables. Inside an open transaction they are made on it: it may hold the file's only write lock."""
+    if not in_transaction:
+        broker.open()
+        return
+    versions = (0, 0)
+    if (yield Statement("SELECT 1 FROM sqlite_master WHERE name = ?", (f"{broker.namespace}_meta",))):
+        found: dict[str, int] = dict((yield Statement(f"SELECT key, value FROM {broker.namespace}_meta")))  # noqa: S608
+        versions = found["schema"], found["oldest_client"]
+    for text in schema.pending(versions, broker.namespace):
+        yield Statement(text)
+
+
+def drive(steps: Steps, run: Callable[[Statement], Rows]) -> Enqueued:
+    """Run the steps with a synchronous driver."""
+    try:
+        statement = next(steps)
+        while True:
+            statement = steps.send(run(statement))
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return] # StopIteration is not generic
+
+
+async def adrive(steps: Steps, run: Callable[[Statement], Awaitable[Rows]]) -> Enqueued:
+    """Run the steps with an async driver."""
+    try:
+        statement = next(steps)
+        while True:
+            statement = steps.send(await run(statement))
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return] # as above

@@ -1,0 +1,109 @@
+"""What one process holds open for an app: its broker, and the threads that write, wait and keep alive.
+
+Each part begins with its first use, once however many threads ask; after close() the next use begins anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+
+from .arrivals import Arrivals
+from .brokers.base import Broker
+from .brokers.factory import open_broker
+from .lookout import Lookout
+from .producer import Producer
+from .watcher import Watcher
+
+if TYPE_CHECKING:
+    from .clock import Clock
+    from .membership import Membership
+    from .settings import Settings
+
+
+class _Part(Protocol):
+    def close(self) -> None: ...
+
+    def forget(self) -> None: ...
+
+
+P = TypeVar("P", bound=_Part)
+
+
+class Runtime:
+    """The open parts of one app in this process."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._parts: dict[str, _Part] = {}
+
+    @property
+    def broker(self) -> Broker:
+        """The broker. Raises ConfigurationError when no URL is set or it cannot be understood."""
+        return self._part("broker", self._open_broker)
+
+    @property
+    def producer(self) -> Producer:
+        """The write path."""
+        return self._part("producer", lambda: Producer(self.broker, self._settings.deadline))
+
+    @property
+    def watcher(self) -> Watcher:
+        """What waits for results."""
+        return self._part("watcher", lambda: Watcher(self.broker))
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """What waits for messages."""
+        return self._part("arrivals", lambda: Arrivals(self.broker))
+
+    @property
+    def lookout(self) -> Lookout:
+        """What wakes workers after somebody else's commit."""
+        return self._part("lookout", lambda: Lookout(self.broker))
+
+    @property
+    def membership(self) -> Membership:
+        """What makes this process an owner while it consumes messages."""
+        return self._part("membership", self._join)
+
+    def close(self) -> None:
+        """Let go of threads, connections and files: all of them, even if one cannot."""
+        with self._lock:
+            parts, self._parts = self._parts, {}
+        with ExitStack() as closing:
+            for name in ("broker", "producer", "lookout", "watcher", "membership", "arrivals"):  # the last goes first
+                if name in parts:
+                    closing.callback(parts[name].close)
+
+    def forget(self) -> None:
+        """After a fork, in the child: inherited connections, threads and waiters are left alone (R23)."""
+        self._lock = threading.RLock()
+        for part in self._parts.values():
+            part.forget()
+
+    def replace(self, name: str, part: _Part) -> None:
+        """Put another implementation in a part's place, for tests."""
+        with self._lock:
+            self._parts[name] = part
+
+    def _part(self, name: str, make: Callable[[], P]) -> P:
+        part = self._parts.get(name)
+        if part is None:
+            with self._lock:
+                part = self._parts.get(name)
+                if part is None:
+                    part = self._parts[name] = make()
+        return cast(P, part)
+
+    def _open_broker(self) -> Broker:
+        return open_broker(self._settings.url, namespace=self._settings.namespace, clock=self._clock)
+
+    def _join(self) -> Membership:
+        from .membership import Membership
+
+        return Membership(self.broker, self._settings)
