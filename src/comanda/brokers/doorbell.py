@@ -13,7 +13,12 @@ import select
 import socket
 import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+_LONGEST = 100
+_DESCRIPTORS = Path("/proc/self/fd")
 
 _UNSURE = 0.05
 """Seconds after a change of the directory during which its time stamp cannot prove that nothing else has changed."""
@@ -73,7 +78,8 @@ class Ringer:
         """Ring every bell of `topic`; a full bell is awake already, a dead one is removed."""
         for name in self._bells().get(topic, ()):
             try:
-                self._sender().sendto(b"!", name)
+                with _address(name) as address:
+                    self._sender().sendto(b"!", address)
             except BlockingIOError:
                 continue
             except (ConnectionRefusedError, FileNotFoundError):
@@ -103,7 +109,7 @@ class Ringer:
         if self._listed is None or self._listed[0] != changed:
             bells: dict[str, list[str]] = {}
             for path in self._directory.glob("*.bell"):
-                bells.setdefault(path.name.partition("-")[0], []).append(_address(path))
+                bells.setdefault(path.name.partition("-")[0], []).append(str(path))
             if time.time_ns() - changed < _UNSURE * 1e9:
                 return bells
             self._listed = (changed, bells)
@@ -121,7 +127,8 @@ def make_private(directory: Path) -> Path:
 def _bind(path: Path) -> socket.socket | None:
     bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        bell.bind(_address(path))
+        with _address(str(path)) as address:
+            bell.bind(address)
     except OSError:  # a file system without sockets: the waiter polls
         bell.close()
         return None
@@ -129,9 +136,18 @@ def _bind(path: Path) -> socket.socket | None:
     return bell
 
 
-def _address(path: Path) -> str:
-    """Return a path short enough for a socket address (108 bytes on Linux, 104 on macOS): relative when it helps."""
-    text = str(path)
-    if len(os.fsencode(text)) < 100:
-        return text
-    return os.path.relpath(text)
+@contextmanager
+def _address(path: str) -> Iterator[str]:
+    """Yield a name for a socket that fits into its address (108 bytes on Linux, 104 on macOS).
+
+    A longer one is taken relative to the working directory, or on Linux to an open descriptor of its directory.
+    """
+    relative = os.path.relpath(path) if len(os.fsencode(path)) > _LONGEST else path
+    if len(os.fsencode(relative)) <= _LONGEST or not _DESCRIPTORS.is_dir():
+        yield relative
+        return
+    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)  # noqa: PTH120 - a hot path of strings
+    try:
+        yield f"{_DESCRIPTORS}/{directory}/{os.path.basename(path)}"  # noqa: PTH119
+    finally:
+        os.close(directory)

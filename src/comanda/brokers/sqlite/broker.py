@@ -288,7 +288,8 @@ class SQLiteBroker(Broker):
             return self._waits[topic]
 
     def _data_version(self) -> int:
-        with self._store.peek() as session:
+        """Return a number that changes with every commit; asked on the reader, which sees those of our writer too."""
+        with self._store.read() as session:
             return int(session.run("PRAGMA data_version")[0][0])
 
     # -- about itself -------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ class Waiting:
     def __init__(self, directory: Path, topic: str, version: Callable[[], int]) -> None:
         self._bell = doorbell.Bell(doorbell.make_private(directory), topic)
         self._version = version
+        self._seen_version = 0 if self._bell.rings else version()
         self._changed = threading.Condition()
         self._rung = 0
         self._listening = False
@@ -33,6 +34,8 @@ class Waiting:
         """Come back after a ring or a wake, at most after `timeout` seconds."""
         until = time.monotonic() + timeout
         with self._changed:
+            if not self._listening:
+                self._listen(0)  # what has rung already belongs to this wait, not to the next
             while not self._is_over() and (left := until - time.monotonic()) > 0:
                 if self._listening:
                     self._changed.wait(left)
@@ -75,9 +78,13 @@ class Waiting:
     def _poll(self, timeout: float) -> bool:
         """Look at the file until it changes, where no bell can ring."""
         until = time.monotonic() + timeout
-        pause, seen = _POLL[0], self._version()
-        while (left := until - time.monotonic()) > 0:
-            if self._bell.wait(min(pause, left)) or self._version() != seen:
+        pause = _POLL[0]
+        while True:
+            left = until - time.monotonic()
+            woken = self._bell.wait(min(pause, left))
+            before, self._seen_version = self._seen_version, self._version()
+            if woken or self._seen_version != before:
                 return True
+            if left <= 0:
+                return False
             pause = min(pause * 1.5, _POLL[1])
-        return False

@@ -1,0 +1,7 @@
+"""What tests of applications and of brokers need. Importing it imports no test framework."""
+
+from __future__ import annotations
+
+from .clock import FakeClock
+
+__all__ = ["FakeClock"]

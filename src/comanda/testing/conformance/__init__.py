@@ -1,0 +1,62 @@
+"""The suite that every broker passes, ours or a third party's (needs pytest).
+
+    from comanda.testing.conformance import BrokerConformance, BrokerFactory
+
+    class TestMyBroker(BrokerConformance):
+        @pytest.fixture
+        def make_broker(self, tmp_path: Path) -> BrokerFactory:
+            return lambda clock: MyBroker(tmp_path / "jobs", clock=clock)
+
+`make_broker` opens the same store each time it is called: two brokers of one test are two processes to the suite,
+where the broker declares CROSS_PROCESS. One that declares DURABLE or TRANSACTIONAL_ENQUEUE adds `Durability` or
+`TransactionalEnqueue` to its bases. The name of a test is what holds, its docstring says why.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+_THEMES = (
+    *("actors", "case", "claiming", "durability", "enqueueing", "filtering", "interleavings", "keeping", "liveness"),
+    *("messages", "operating", "parking", "reading", "rotation", "settling", "transactions", "waiting", "walk"),
+)
+pytest.register_assert_rewrite(*(f"{__name__}.{theme}" for theme in _THEMES))
+
+from .case import BrokerCase, BrokerFactory  # noqa: E402 - after the rewriting of its asserts is arranged
+from .claiming import Claiming  # noqa: E402
+from .durability import Durability  # noqa: E402
+from .enqueueing import Enqueueing  # noqa: E402
+from .filtering import Filtering  # noqa: E402
+from .interleavings import Interleavings  # noqa: E402
+from .keeping import Keeping  # noqa: E402
+from .liveness import Liveness  # noqa: E402
+from .messages import Messages  # noqa: E402
+from .operating import Operating  # noqa: E402
+from .parking import Parking  # noqa: E402
+from .reading import Reading  # noqa: E402
+from .rotation import RotatingQueues  # noqa: E402
+from .settling import Settling  # noqa: E402
+from .transactions import TransactionalEnqueue  # noqa: E402
+from .waiting import Waiting  # noqa: E402
+from .walk import RandomWalks  # noqa: E402
+
+__all__ = ["BrokerCase", "BrokerConformance", "BrokerFactory", "Durability", "TransactionalEnqueue"]
+
+
+class BrokerConformance(
+    Enqueueing,
+    Claiming,
+    RotatingQueues,
+    Settling,
+    Liveness,
+    Parking,
+    Operating,
+    Filtering,
+    Reading,
+    Keeping,
+    Messages,
+    Waiting,
+    Interleavings,
+    RandomWalks,
+):
+    """Everything that all brokers owe."""
