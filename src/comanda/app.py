@@ -16,7 +16,7 @@ from .brokers.records import Enqueued, JobFilter, NewJob
 from .clock import Clock, Micros, SystemClock
 from .codec import Codec
 from .codec.results import ResultCodec
-from .errors import DuplicateJob, JobNotFound
+from .errors import ConfigurationError, DuplicateJob, JobNotFound
 from .ids import from_text, to_text
 from .job import Job, handle
 from .loops import forbid_in_loop
@@ -153,7 +153,11 @@ class Comanda:
 
     def task_of(self, function: Callable[..., Any] | Task[..., Any]) -> Task[..., Any]:
         """Return a task as it is, or the task of a plain function of a listed module; else raise ConfigurationError."""
-        return function if isinstance(function, Task) else self.tasks.of(function)
+        if not isinstance(function, Task):
+            return self.tasks.of(function)
+        if function.app is not self:
+            raise ConfigurationError(f"task {function.name} belongs to another app: enqueue it there")
+        return function
 
     def send(self, task: Task[..., R], job: NewJob) -> Job[R]:
         """Store one job under its task's options and return its handle."""

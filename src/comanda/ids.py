@@ -7,27 +7,50 @@ jobs/s, design section 6). Inside they are 16 bytes, outside the usual 36 charac
 from __future__ import annotations
 
 import os
+import threading
 import time
 from uuid import UUID
 
 from .errors import ConfigurationError
 
+_lock = threading.Lock()
+_last = 0
+"""Millisecond and counter (12 bits) of the newest id of this process."""
+
 
 def new_ids(count: int) -> list[bytes]:
-    """Return `count` UUIDv7 in ascending order.
+    """Return `count` UUIDv7 in ascending order, above every earlier one of this process.
 
-    The 12 bits after the version count up inside the batch's millisecond (RFC 9562 section 6.2, method 1), so that
-    a batch keeps its order; the 62 bits behind stay random.
+    The 12 bits after the version count up inside a millisecond (RFC 9562 section 6.2, method 1) and carry over into the
+    next; the 62 bits behind stay random.
     """
-    stamp = time.time_ns() // 1_000_000
+    first = _reserve(count)
     noise = os.urandom(8 * count)
     made = []
     for index in range(count):
-        step, counter = divmod(index, 0x1000)
-        head = ((stamp + step) << 16) | 0x7000 | counter
+        stamp, counter = divmod(first + index, 0x1000)
+        head = (stamp << 16) | 0x7000 | counter
         tail = noise[8 * index : 8 * index + 8]
         made.append(head.to_bytes(8, "big") + bytes((tail[0] & 0x3F | 0x80,)) + tail[1:])
     return made
+
+
+def _reserve(count: int) -> int:
+    """Return the first of `count` consecutive heads that nobody else in this process gets."""
+    global _last  # noqa: PLW0603 - the order of ids is a fact about the process
+    with _lock:
+        first = max(time.time_ns() // 1_000_000 << 12, _last + 1)
+        _last = first + count - 1
+    return first
+
+
+def _forget() -> None:
+    """After a fork, in the child: a thread that held the lock is not here."""
+    global _lock  # noqa: PLW0603 - as above
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def to_text(job_id: bytes) -> str:

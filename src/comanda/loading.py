@@ -51,7 +51,13 @@ def _attribute(module: Any, attribute: str, path: str) -> Any:
         if not hasattr(found, part):
             raise ConfigurationError(f"{path!r}: {module.__name__} has no attribute {part!r}")
         found = getattr(found, part)
-    return found() if attribute.endswith("()") else found
+    if not attribute.endswith("()"):
+        return found
+    if not callable(found):
+        raise ConfigurationError(
+            f"{path!r}: {attribute.removesuffix('()')!r} is a {type(found).__name__}, not a factory"
+        )
+    return found()
 
 
 def _only_app(module: Any, path: str) -> Any:

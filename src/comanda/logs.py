@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 
 from .context import running
 from .secret import mask
@@ -17,12 +18,30 @@ class JobFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Complete the record; lets every record pass."""
         job = running.get()
-        if not hasattr(record, "job_id"):
-            record.job_id = "" if job is None else job.id
-        record.job = f"[{record.job_id}] " if record.job_id else ""
+        job_id = record.__dict__.setdefault("job_id", "" if job is None else job.id)
+        record.job = f"[{job_id}] " if job_id else ""
         if job is not None and job.secrets:
-            record.msg, record.args = mask(record.getMessage(), job.secrets), None
+            _mask(record, job.secrets)
         return True
+
+
+_plain = logging.Formatter()
+
+
+def _mask(record: logging.LogRecord, secrets: Sequence[str]) -> None:
+    """Replace what the record shows, the traceback included: exceptions love to quote what they choked on."""
+    try:
+        message = record.getMessage()
+    except Exception as error:  # noqa: BLE001 - a wrong format must not end the task
+        message = f"{record.msg} (and its arguments do not fit: {type(error).__name__})"
+    record.msg, record.args = mask(message, secrets), None
+    if record.exc_info:
+        record.exc_text = _plain.formatException(record.exc_info)
+        record.exc_info = None  # a handler that formats it again would show what was masked
+    if record.exc_text:
+        record.exc_text = mask(record.exc_text, secrets)
+    if record.stack_info:
+        record.stack_info = mask(record.stack_info, secrets)
 
 
 def configure(level: str = "INFO") -> None:
@@ -32,9 +51,9 @@ def configure(level: str = "INFO") -> None:
     """
     root = logging.getLogger()
     if not root.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter(FORMAT))
-        root.addHandler(handler)
+        stream = logging.StreamHandler(sys.stderr)
+        stream.setFormatter(logging.Formatter(FORMAT))
+        root.addHandler(stream)
         root.setLevel(level.upper())
     for handler in root.handlers:
         if not any(isinstance(existing, JobFilter) for existing in handler.filters):

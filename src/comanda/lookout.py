@@ -10,7 +10,7 @@ import threading
 import time
 
 from .brokers.base import Broker
-from .errors import BrokerError
+from .errors import ComandaError
 
 _FIRST, _LONGEST, _TOTAL = 0.001, 0.1, 5.0
 
@@ -67,7 +67,7 @@ class Lookout:
     def _look(self, wanted: list[bytes]) -> None:
         try:
             found = self._broker.states(wanted)
-        except BrokerError:  # only a hint: the workers' poll finds the job
+        except ComandaError:  # only a hint: the workers' poll finds the job
             return
         if found:
             self._broker.ring()

@@ -35,8 +35,8 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if type(self.max_attempts) is not int or self.max_attempts < 1:
             raise ConfigurationError(f"Retry: max_attempts must be a whole number from 1, got {self.max_attempts!r}")
-        if not self.factor >= 1:
-            raise ConfigurationError(f"Retry: factor must be at least 1, got {self.factor!r}")
+        if type(self.factor) not in (int, float) or not 1 <= self.factor < float("inf"):
+            raise ConfigurationError(f"Retry: factor must be a number from 1, got {self.factor!r}")
         duration(self.backoff, "Retry: backoff")
         duration(self.max_backoff, "Retry: max_backoff")
         for name in ("retry_on", "give_up_on"):

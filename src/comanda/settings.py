@@ -100,15 +100,26 @@ def _files(directory: Path) -> list[tuple[str, Mapping[str, Any], bool]]:
         return [(str(own), _parse(own), False)]
     project = directory / "pyproject.toml"
     if project.is_file():
-        return [(f"[tool.comanda] in {project}", _parse(project).get("tool", {}).get("comanda", {}), False)]
+        source = f"[tool.comanda] in {project}"
+        return [(source, _table(source, _parse(project), "tool", "comanda"), False)]
     return []
 
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _table(source: str, values: Any, *path: str) -> dict[str, Any]:
+    for key in path:
+        values = values.get(key, {}) if isinstance(values, dict) else values
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{source} must be a table of settings, got {values!r:.100}")
+    return values
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
