@@ -1,32 +1,58 @@
-"""Checkpoints: moving the write-ahead log into the database.
+"""Checkpoints: moving the write-ahead log into the database, so that the log can start over.
 
 Libraries with the WAL-reset race never do it (design section 6). The supervisor does, through apsw; where only
-producers run, a short-lived process of its own does, started when the log has grown large:
-`python -m comanda.brokers.sqlite FILE`.
+producers run, a process of its own does, for as long as the log keeps growing: `python -m comanda.brokers.sqlite FILE`.
+
+The file of the log is kept when it starts over: writing in place makes a durable commit half as dear as appending to
+the file (a sync of 4 kB takes 90 µs against 190).
 """
 
 from __future__ import annotations
 
+import os
+import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+from .connection import Connection
 from .side import Side
 
 LARGE = 32 * 1024 * 1024
-"""Bytes of log at which writers are held up for a moment so that it can start over."""
+"""Bytes of log at which writers are held up for a moment so that it starts over."""
 
 _SMALL = 4 * 1024 * 1024
-_PATIENCE = 2.0
-"""Seconds to wait for readers and writers before a large log is cut; the next second tries again."""
+_PATIENCE = 0.1
+"""Seconds to find a moment without a reader in the log, before the next round tries again."""
+
+_HEADER, _FRAME_HEADER = 32, 24
+"""Bytes at the head of the log and of each page in it (sqlite.org/fileformat2, section 4)."""
 
 
 def log_size(path: Path) -> int:
-    """Return the bytes of the write-ahead log; `stat` does not disturb SQLite's locks (R43)."""
+    """Return the bytes written to the log of database `path` since it last started over.
+
+    The file is longer: behind them lies what is left of earlier rounds, known by another salt. No lock of SQLite's is
+    disturbed, since it locks other files only (R43).
+    """
     try:
-        return path.with_name(path.name + "-wal").stat().st_size
+        log = os.open(path.with_name(path.name + "-wal"), os.O_RDONLY)
     except FileNotFoundError:
         return 0
+    try:
+        header = os.pread(log, _HEADER, 0)
+        frame = _FRAME_HEADER + int.from_bytes(header[8:12], "big")
+        low, high = 0, (os.fstat(log).st_size - _HEADER) // frame
+        while low < high:
+            middle = (low + high) // 2
+            if os.pread(log, 8, _HEADER + middle * frame + 8) == header[16:24]:
+                low = middle + 1
+            else:
+                high = middle
+        return _HEADER + low * frame if low else 0
+    finally:
+        os.close(log)
 
 
 class Checkpointer:
@@ -36,21 +62,27 @@ class Checkpointer:
         self._path = path
         self._library = library_name
 
-    def run(self) -> None:
-        """Copy the log into the database; a large one is also cut to nothing, with writers waiting meanwhile."""
+    def run(self) -> bool:
+        """Copy the log into the database, and make a large one start over; return whether there was enough to do."""
         size = log_size(self._path)
         if size < _SMALL:
-            return
+            return False
         side = Side(self._path, self._library, _PATIENCE, read_only=False)
         connection = side.open(0)
         try:
-            connection.execute(f"PRAGMA busy_timeout = {int(_PATIENCE * 1000)}")
-            # Both answer (busy, …) instead of raising when a long reader pins the log.
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
             if size >= LARGE:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                _start_over(connection)
         finally:
             side.close()
+        return True
+
+
+def _start_over(connection: Connection) -> None:
+    """Copy the rest while no writer is in. It answers (busy, …) at once, so no long reader makes the writers wait."""
+    until = time.monotonic() + _PATIENCE
+    while connection.execute("PRAGMA wal_checkpoint(RESTART)")[0][0] and time.monotonic() < until:
+        time.sleep(random.uniform(0.0005, 0.0015))  # noqa: S311 - jitter, no secret
 
 
 class Helper:
@@ -64,13 +96,13 @@ class Helper:
         """Start the process when the log is large and none is under way."""
         if self._process is not None and self._process.poll() is None:
             return
-        self._process = None
+        self.close()
         if log_size(self._path) >= LARGE:
             command = [sys.executable, "-m", __package__, str(self._path)]
-            self._process = subprocess.Popen(command, start_new_session=True)
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
     def close(self) -> None:
-        """Wait for a process under way."""
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
+        """End a process under way, and wait for it."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.communicate()

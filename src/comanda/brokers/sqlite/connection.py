@@ -123,7 +123,8 @@ def _configure(connection: Connection, never_checkpoint: bool, deadline: float, 
         raise BrokerUnavailable(f"SQLite stayed in journal mode {mode!r}; comanda needs WAL")
     wanted = {
         "synchronous": 2,
-        "wal_autocheckpoint": 0 if never_checkpoint else 10_000,
+        # A short log is written in place again and again; a long one would first be appended to (see checkpoint.py).
+        "wal_autocheckpoint": 0 if never_checkpoint else 1_000,
         "mmap_size": 0,
         "foreign_keys": 0,
         "trusted_schema": 0,
