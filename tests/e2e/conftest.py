@@ -1,0 +1,68 @@
+"""A directory, a gate, a launcher and a fresh app for each test."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from .processes import Gate, Launcher
+
+Load = Callable[[str], ModuleType]
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings come from the test alone."""
+    for name in (*(name for name in os.environ if name.startswith("COMANDA_")), "LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Where tasks wait for the test."""
+    with Gate() as opened:
+        yield opened
+
+
+@pytest.fixture
+def launcher(tmp_path: Path, gate: Gate) -> Iterator[Launcher]:
+    """What starts processes, and kills them in the end."""
+    started = Launcher(tmp_path, gate)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the jobs are, in this process and in those it starts."""
+    named = f"sqlite:///{tmp_path / 'shop.db'}"
+    monkeypatch.setenv("COMANDA_URL", named)
+    return named
+
+
+@pytest.fixture
+def load(url: str) -> Iterator[Load]:
+    """Import modules of `apps/` anew: their apps are on this test's store, and closed at its end."""
+    modules: list[ModuleType] = []
+
+    def fresh(name: str) -> ModuleType:
+        sys.modules.pop(f"tests.e2e.apps.{name}", None)
+        modules.append(importlib.import_module(f"tests.e2e.apps.{name}"))
+        return modules[-1]
+
+    yield fresh
+    for module in modules:
+        module.app.close()
+        sys.modules.pop(module.__name__, None)
+
+
+@pytest.fixture
+def shop(load: Load) -> ModuleType:
+    """The app that most of these tests use."""
+    return load("shop")
