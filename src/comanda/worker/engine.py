@@ -66,7 +66,9 @@ class Engine:
         self._backoff = Backoff(0.1, 5.0)
         self._unsettled: list[Outcome] = []
         self._in_doubt = False
+        self._returning = False
         self._asked = 0.0
+        self._must_ask = False
         self._stopping = threading.Event()
         self._stop_by = 0.0
         self._lost = False
@@ -118,7 +120,9 @@ class Engine:
         """Return the outcomes to settle: those that were not taken, new ones, and jobs that go back."""
         outcomes = self._unsettled + self._results.take()
         if self._stopping.is_set() or (not self._executors.slots.free and self._batching.held_since() > TTL):
-            outcomes += self._executors.take_back()
+            returned = self._executors.take_back()
+            self._returning |= bool(returned)
+            outcomes += returned
         return outcomes
 
     def _wanted(self) -> int:
@@ -149,6 +153,9 @@ class Engine:
         if self._in_doubt:
             self._in_doubt = False
             self._on_doubt()
+        if self._returning:
+            self._returning = False
+            self._broker.ring()  # others may take what we could not begin
         if answer.refused:
             refused = {id(outcome) for outcome in answer.refused}
             outcomes = [outcome for outcome in outcomes if id(outcome) not in refused]
@@ -182,9 +189,9 @@ class Engine:
         if self._burst and not busy and not self._results.has_news():
             self.stop(0)
             return
-        poll = POLL * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret
+        pause = STOP_LOOK if self._must_ask else POLL * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret
         try:
-            self._results.wait_elsewhere(lambda: self._broker.wait_for_work(poll))
+            self._results.wait_elsewhere(lambda: self._broker.wait_for_work(pause))
         except BrokerError as error:
             self._pause(error)
         if busy:
@@ -193,7 +200,8 @@ class Engine:
     def _look_for_stops(self) -> None:
         """Ask which running jobs shall stop, at most every STOP_LOOK seconds: a bell may have rung for one."""
         now = time.monotonic()
-        if now - self._asked < STOP_LOOK:
+        self._must_ask = now - self._asked < STOP_LOOK
+        if self._must_ask:
             return
         self._asked = now
         try:

@@ -33,7 +33,7 @@ class ThreadPool(Waiting):
         self.log_level = log_level
         self.idle: deque[_Thread] = deque()
         self.forked = False
-        self._threads: list[_Thread] = []
+        self.closed = False
 
     def wake(self, slot: int) -> None:
         """Let one more thread take jobs, in this slot. The thread that slept last is warm, so it comes first."""
@@ -41,13 +41,12 @@ class ThreadPool(Waiting):
             thread = self.idle.pop()
         except IndexError:
             thread = _Thread(self)
-            self._threads.append(thread)
         thread.serve(slot)
 
     def close(self) -> None:
-        """End the idle threads. One that still runs a job is left to the end of the process: it is a daemon."""
-        idle = list(self.idle)
-        for thread in idle:
+        """End the idle threads. One that still runs a job ends after it, or with the process: it is a daemon."""
+        self.closed = True
+        for thread in list(self.idle):
             thread.end()
 
     def forget(self) -> None:
@@ -77,6 +76,8 @@ class _Thread:
             self._drain(slot, interruptible)
             if pool.forked:
                 os._exit(0)
+            if pool.closed:
+                return
             pool.idle.append(self)
             pool.results.report_idle(last=pool.slots.give_back(slot))
 
