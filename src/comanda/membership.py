@@ -14,7 +14,8 @@ from .brokers.records import MESSAGE, Claimed, Demand, Outcome, WorkerInfo
 from .errors import BrokerError
 from .settings import Settings
 from .version import __version__
-from .worker.presence import Presence, departed, started_of
+from .worker import presence
+from .worker.presence import Presence
 
 SLOTS = 64
 """Messages of this process that can be marked as being worked on."""
@@ -39,11 +40,11 @@ class Membership:
 
     def claim(self, queue: str) -> tuple[int, Claimed] | None:
         """Take one message; return it with the owner it was claimed for, None when there is none."""
-        owner, presence = self._join()
+        owner, sign = self._join()
         found = self._broker.claim(owner, Demand(1, frozenset({MESSAGE}), (queue,)))
         if not found:
             return None
-        self._mark(presence, found[0].n)
+        self._mark(sign, found[0].n)
         return owner, found[0]
 
     def settle(self, owner: int, outcome: Outcome) -> bool:
@@ -63,7 +64,7 @@ class Membership:
         """Leave: what is still held goes back at once."""
         self._stop.set()
         with self._lock:
-            thread, owner, presence = self._thread, self._owner, self._presence
+            thread, owner, sign = self._thread, self._owner, self._presence
         if thread is not None and thread is not threading.current_thread():
             thread.join()
         try:
@@ -71,8 +72,8 @@ class Membership:
             if owner is not None:
                 self._broker.deregister(owner)
         finally:
-            if presence is not None:
-                presence.close()
+            if sign is not None:
+                sign.close()
             self._reset()
 
     def forget(self) -> None:
@@ -89,13 +90,13 @@ class Membership:
                 self._thread.start()
             return self._owner, self._presence
 
-    def _mark(self, presence: Presence, n: int) -> None:
+    def _mark(self, sign: Presence, n: int) -> None:
         with self._lock:
             taken = {slot for _, slot in self._held.values()}
             slot = next((slot for slot in range(SLOTS) if slot not in taken), None)
             if slot is not None:
-                presence.page[slot] = n
-                self._held[n] = (presence, slot)
+                sign.page[slot] = n
+                self._held[n] = (sign, slot)
 
     def _unmark(self, n: int) -> None:
         with self._lock:
@@ -124,10 +125,10 @@ class Membership:
         if owner is None or owner not in self._broker.heartbeat([owner]).lost:
             return
         with self._lock:  # somebody declared this process dead: go on under a new id
-            presence, self._owner, self._presence = self._presence, None, None
+            sign, self._owner, self._presence = self._presence, None, None
             self._held.clear()
-        if presence is not None:
-            presence.close()
+        if sign is not None:
+            sign.close()
 
     def _settle_late(self) -> None:
         while self._unsettled:
@@ -140,9 +141,10 @@ def rescue_once(broker: Broker, lease: float) -> None:
     """Release the jobs of dead owners: those whose lock file is free, then those silent for `lease` seconds."""
     directory = broker.runtime_directory()
     if directory is not None:
-        for owner, started in departed(directory):
+        for owner, started in presence.departed(directory):
             broker.release(owner, started)
-    broker.rescue(lease, lambda owner: started_of(directory, owner))
+    for owner in broker.rescue(lease, lambda owner: presence.started_of(directory, owner)).owners:
+        presence.remove(directory, owner)
 
 
 def _myself() -> WorkerInfo:

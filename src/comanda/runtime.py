@@ -6,8 +6,8 @@ Each part begins with its first use, once however many threads ask; after close(
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from .arrivals import Arrivals
@@ -75,10 +75,7 @@ class Runtime:
         """Let go of threads, connections and files: all of them, even if one cannot."""
         with self._lock:
             parts, self._parts = self._parts, {}
-        with ExitStack() as closing:
-            for name in ("broker", "producer", "lookout", "watcher", "membership", "arrivals"):  # the last goes first
-                if name in parts:
-                    closing.callback(parts[name].close)
+        _close(parts)
 
     def forget(self) -> None:
         """After a fork, in the child: inherited connections, threads and waiters are left alone (R23)."""
@@ -86,10 +83,17 @@ class Runtime:
         for part in self._parts.values():
             part.forget()
 
-    def replace(self, name: str, part: _Part) -> None:
-        """Put another implementation in a part's place, for tests."""
+    @contextmanager
+    def replaced(self, broker: Broker, producer: Producer) -> Iterator[None]:
+        """Work with these parts instead during the body, and with new ones of the other kinds: for the test kit."""
         with self._lock:
-            self._parts[name] = part
+            before, self._parts = self._parts, {"broker": broker, "producer": producer}
+        try:
+            yield
+        finally:
+            with self._lock:
+                used, self._parts = self._parts, before
+            _close({name: part for name, part in used.items() if part not in before.values()})
 
     def _part(self, name: str, make: Callable[[], P]) -> P:
         part = self._parts.get(name)
@@ -107,3 +111,10 @@ class Runtime:
         from .membership import Membership
 
         return Membership(self.broker, self._settings)
+
+
+def _close(parts: dict[str, _Part]) -> None:
+    with ExitStack() as closing:
+        for name in ("broker", "producer", "lookout", "watcher", "membership", "arrivals"):  # the last goes first
+            if name in parts:
+                closing.callback(parts[name].close)
