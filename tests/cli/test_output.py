@@ -77,6 +77,28 @@ def test_a_reading_command_prints_one_document(shop: Shop, run: Run, command: tu
     assert result.stderr == ""
 
 
+def test_an_encoding_without_a_character_shows_its_escape(shop: Shop) -> None:
+    job = shop.failed()
+    command = [sys.executable, "-m", "comanda", "jobs", "show", job.id, "--url", shop.url]
+    shown = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": "latin-1"}, capture_output=True, check=True)
+    assert b'token="\\u2022\\u2022\\u2022"' in shown.stdout
+
+
+def test_a_result_is_shown_to_the_letter(shop: Shop, run: Run) -> None:
+    job = shop.send_mail.enqueue("two  spaces\nand a line")
+    assert '(to="two  spaces\\nand a line")' in run("jobs", "show", job.id, "--url", shop.url).stdout
+
+
+def test_only_what_a_command_needs_is_imported() -> None:
+    script = "import comanda.cli.program, sys; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    for module in ("rich", "sqlite3", "apsw", "watchfiles", "fastapi", "uvicorn", "sqlalchemy"):
+        assert module not in found
+    assert [
+        name for name in found if name.startswith(("comanda.worker", "comanda.demo", "comanda.brokers.sqlite"))
+    ] == []
+
+
 def test_unprintable_characters_are_shown_as_escapes() -> None:
     assert clean("a\x1b[31m\tb\n\u202e") == "a\\x1b[31m\tb\n\\u202e"
     assert clean("größe") == "größe"

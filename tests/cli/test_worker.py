@@ -95,6 +95,15 @@ def test_a_worker_that_cannot_begin_says_why_and_ends(
     assert sentence in result.stderr
 
 
+def test_an_interrupted_wait_leaves_the_job_alone(place: Path, shop: Shop) -> None:
+    with started("run", "add", "one=1", "other=2", "--wait", "--app", "tasks", directory=place) as (waiting, lines):
+        lines.until("no worker that is alive takes tasks.add from queue default: it waits for one")
+        waiting.send_signal(signal.SIGINT)
+        assert "goes on\ncomanda: interrupted\n" in lines.rest()
+        assert waiting.wait() == 130
+    assert shop.app.broker.counts() == {("default", State.READY): 1}
+
+
 @pytest.mark.parametrize(
     "options", [("-c", "0"), ("-p", "many"), ("-q", ","), ("--grace", "soon"), ("--log-level", "loud")], ids=" ".join
 )

@@ -7,9 +7,14 @@ search.py    search words to a filter      times.py    "5m" and "2026-10-01T08:0
 
 from __future__ import annotations
 
+import io
+import sys
+
 
 def main() -> None:
     """Run `comanda …` with this process's arguments and end the process with an exit code of `comanda.cli.exits`."""
     from .program import program
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # an old locale shows less and stops nothing
     program(prog_name="comanda")

@@ -19,8 +19,10 @@ def demo(ctx: click.Context, once: bool, port: int, url: str | None) -> None:
     """Start Dev-Guro, a small application that tags dev logs in the background."""
     try:
         from ..demo.run import main
+
+        code = main(once=once, port=port, url=url)
     except ModuleNotFoundError as error:
-        if error.name is not None and error.name.partition(".")[0] == "comanda":
+        if error.name is None or error.name.partition(".")[0] == "comanda":
             raise
         raise MissingExtra("demo", f"comanda demo ({error.name})") from None
-    ctx.exit(main(once=once, port=port, url=url))
+    ctx.exit(code)

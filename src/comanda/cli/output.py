@@ -86,7 +86,7 @@ def fields(pairs: Iterable[tuple[str, object]]) -> None:
     shown.add_column(style="dim", no_wrap=True)
     shown.add_column(overflow="fold")
     for name, value in pairs:
-        shown.add_row(name, _cell(value))
+        shown.add_row(name, _styled(clean(str(value))))
     _print(shown)
 
 
@@ -125,7 +125,10 @@ def _print(shown: Table, *, err: bool = False) -> None:
 
 
 def _cell(value: object) -> Text:
+    return _styled(one_line(str(value)))
+
+
+def _styled(text: str) -> Text:
     from rich.text import Text
 
-    text = one_line(str(value))
     return Text(text, style=STYLES.get(text.partition(" ")[0].rstrip(","), ""))

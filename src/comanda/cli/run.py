@@ -88,17 +88,14 @@ def _print_enqueued(app: Comanda, job: Job[Any], *, as_json: bool) -> None:
 
 
 def _wait(app: Comanda, job: Job[Any], timeout: float | None, *, as_json: bool) -> None:
-    if not as_json:
-        say(f"enqueued {job.task} as {job.id}")
-        _warn_without_worker(app, job)
-    problem: JobError | None = None
     try:
-        job.result(timeout)
+        if not as_json:
+            say(f"enqueued {job.task} as {job.id}")
+            _warn_without_worker(app, job)
+        problem = _problem(job, timeout)
     except KeyboardInterrupt:
         say(f"job {job.id} goes on")
         raise
-    except JobError as error:
-        problem = error
     record = _record(app, job)
     if as_json:
         document(views.detail(record))
@@ -109,6 +106,15 @@ def _wait(app: Comanda, job: Job[Any], timeout: float | None, *, as_json: bool) 
         say(f"next: comanda jobs show {job.id} --traceback")
     if problem is not None:
         raise problem
+
+
+def _problem(job: Job[Any], timeout: float | None) -> JobError | None:
+    """Wait for the job's end; return why it has no result, if it has none."""
+    try:
+        job.result(timeout)
+    except JobError as error:
+        return error
+    return None
 
 
 def _record(app: Comanda, job: Job[Any]) -> JobRecord:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sqlite3
 
 import click
 
@@ -19,6 +18,8 @@ def version(as_json: bool) -> None:
     if not as_json:
         line(f"comanda {__version__}")
         return
+    import sqlite3
+
     import apsw
 
     document(

@@ -55,22 +55,15 @@ def _permissions(path: Path) -> Finding:
 
 def contents(broker: SQLiteBroker) -> Iterator[Finding]:
     """Look at the library, the contents and the log of an opened file."""
-    yield _library(broker.library)
+    yield _library(broker)
     yield _soundness(broker)
     yield _log(broker.path)
 
 
-def _library(name: str) -> Finding:
-    version = ".".join(map(str, library.version(name)))
-    if not library.must_not_checkpoint(name):
-        return ok("library", f"SQLite {version} through {name}")
-    return hint(
-        "library",
-        f"SQLite {version} through {name} has a race between a checkpoint and a writer that can damage the file "
-        "(fixed in 3.51.3); comanda's connections on it never checkpoint, the worker's supervisor does so through apsw",
-        "the application's own connections to this file need it too: comanda.sqlalchemy.prepare(engine), or "
-        "PRAGMA wal_autocheckpoint = 0 on each",
-    )
+def _library(broker: SQLiteBroker) -> Finding:
+    if library.advice(broker.library, broker.path) is None:
+        return ok("library", broker.describe()["library"])
+    return hint("library", library.danger(broker.library), library.remedy(broker.path))
 
 
 def _soundness(broker: SQLiteBroker) -> Finding:
