@@ -53,7 +53,7 @@ RETURNING queue
 """
 _IS_ALIVE = "SELECT 1 FROM {ns}_workers WHERE n = ? AND ended IS NULL"
 _OPEN_QUEUES = "SELECT n, name FROM {ns}_queues WHERE NOT paused AND messages = ? ORDER BY n"
-# The index `ready` holds (queue, rank, due, n, task): the inner query never touches the table.
+# The index `ready` holds (queue, rank, due, n, task, state): the inner query never touches the table.
 _CLAIM = """
 UPDATE {ns}_jobs SET state = 2, version = version + 1, fence = fence + 1, attempt = attempt + 1, owner = ?,
        started = ?, stop = 0

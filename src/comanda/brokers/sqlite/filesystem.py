@@ -12,6 +12,8 @@ _NETWORK = frozenset(
     | {"vboxsf", "prl_fs", "drvfs"}
 )
 
+_MOUNTS = Path("/proc/self/mountinfo")
+
 
 def check(path: Path) -> None:
     """Raise ConfigurationError when `path` lies on a file system that cannot carry WAL, or in an unsafe directory.
@@ -41,7 +43,7 @@ def type_of(directory: Path) -> str:
     Read from the mount table: opening the database file and closing it again would drop SQLite's locks (R43).
     """
     try:
-        table = Path("/proc/self/mountinfo").read_text()
+        table = _MOUNTS.read_text()
     except OSError:
         return ""
     wanted = directory.resolve()
