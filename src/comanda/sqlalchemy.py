@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .errors import ConfigurationError, MissingExtra
@@ -12,8 +13,7 @@ from .errors import ConfigurationError, MissingExtra
 try:
     from sqlalchemy import Connection, Engine, event
     from sqlalchemy.exc import DBAPIError
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_scoped_session
-    from sqlalchemy.orm import Session, scoped_session
+    from sqlalchemy.orm import Session
 except ImportError:
     raise MissingExtra("sqlalchemy", "comanda.sqlalchemy") from None
 
@@ -24,6 +24,11 @@ from .brokers.statements import Statement
 from .runners import checks, steps
 from .transactions import AfterCommit
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+# SQLAlchemy's asyncio module needs greenlet, which synchronous users do not have: its classes are told by their verbs.
+
 
 def prepare(engine: Engine | AsyncEngine) -> None:
     """Make an engine's connections to a queue's SQLite file safe beside comanda; call it right after create_engine.
@@ -31,7 +36,9 @@ def prepare(engine: Engine | AsyncEngine) -> None:
     WAL, synchronous=FULL, five seconds of patience for the write lock, no checkpoints where the interpreter's SQLite
     has the WAL-reset race: comanda's worker does them (design section 6).
     """
-    sync_engine = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+    sync_engine: Engine = getattr(engine, "sync_engine", engine)
+    if sync_engine.url.database:
+        library.note_prepared(Path(sync_engine.url.database))
 
     @event.listens_for(sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
@@ -46,10 +53,9 @@ def prepare(engine: Engine | AsyncEngine) -> None:
 
 def enqueue(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Run the enqueue in the transaction of a Connection or Session."""
-    if isinstance(connection, AsyncConnection | AsyncSession | async_scoped_session):
+    connection = _unscoped(connection)
+    if hasattr(connection, "run_sync"):
         raise TypeError(f"an {type(connection).__name__} needs await task.using(connection=…).aenqueue(…)")
-    if isinstance(connection, scoped_session):
-        connection = connection()
     if isinstance(connection, Session):
         return _on_session(broker, connection, job, after_commit)
     if isinstance(connection, Connection):
@@ -62,11 +68,16 @@ def enqueue(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCom
 
 async def aenqueue(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Run the enqueue in the transaction of an AsyncConnection or AsyncSession, or of a sync one."""
-    if isinstance(connection, async_scoped_session):
-        connection = connection()
-    if isinstance(connection, AsyncConnection | AsyncSession):
-        return await connection.run_sync(lambda sync: enqueue(broker, sync, job, after_commit))
+    connection = _unscoped(connection)
+    if hasattr(connection, "run_sync"):
+        stored: Enqueued = await connection.run_sync(lambda sync: enqueue(broker, sync, job, after_commit))
+        return stored
     return enqueue(broker, connection, job, after_commit)
+
+
+def _unscoped(connection: Any) -> Any:
+    """Return the session that a scoped_session or async_scoped_session stands for; others as they are."""
+    return connection() if hasattr(connection, "registry") and callable(connection) else connection
 
 
 def _on_session(broker: Broker, session: Session, job: NewJob, after_commit: AfterCommit) -> Enqueued:

@@ -254,4 +254,7 @@ class Broker(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, str]:
-        """Return what `info` and `doctor` show about the store: name, absolute path or address, versions."""
+        """Return what `info` and a starting worker show about the store: name, absolute path or address, versions.
+
+        "store" names it as a URL; "warning", if there is one, says what its owner should do.
+        """

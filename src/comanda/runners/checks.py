@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from typing import Any
 
 from .. import callsite
@@ -73,11 +72,7 @@ def report_settings(broker: SQLiteBroker, synchronous: int, autocheckpoint: int)
             "be lost at a power cut"
         )
     if autocheckpoint and library.must_not_checkpoint(broker.library):
-        _once(
-            f"SQLite {sqlite3.sqlite_version} can corrupt a database when a checkpoint meets a writer (mended in "
-            f"3.51.3): execute PRAGMA wal_autocheckpoint = 0 on each connection to {broker.path} "
-            "(SQLAlchemy: comanda.sqlalchemy.prepare(engine)); comanda's worker does the checkpoints"
-        )
+        _once(f"{library.danger(broker.library)}; {library.remedy(broker.path)}")
 
 
 def _once(sentence: str) -> None:

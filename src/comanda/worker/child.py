@@ -65,7 +65,8 @@ class Child:
         self._listening, self._waking = socket.socketpair()
         self._waking.setblocking(False)
         os.register_at_fork(after_in_child=self._forget)
-        channel.send(messages.Ready(owner=self._owner, settings=app.settings, tasks=tuple(self._tasks)))
+        store = self._broker.describe()
+        channel.send(messages.Ready(owner=self._owner, settings=app.settings, tasks=tuple(self._tasks), store=store))
 
     def _make_executors(self, work: messages.Work, concurrency: int) -> Executors:
         return Executors(

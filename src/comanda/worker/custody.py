@@ -26,10 +26,6 @@ class Custody:
         self._upkeep = Upkeep(self._broker, self._heart, settings, self._owners, self._pass_on)
         self._upkeep.start()
 
-    def describe(self) -> str:
-        """Return where the store is."""
-        return self._broker.describe()["store"]
-
     def add(self, child: ChildProcess) -> None:
         """Renew the lease of a child that has just reported its owner id."""
         if child.owner is not None:

@@ -28,11 +28,12 @@ class Work(Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Ready(Struct, frozen=True, tag=True, kw_only=True):
-    """Child to supervisor: at work as `owner`. With all that the supervisor needs to know of the app."""
+    """Child to supervisor: at work as `owner`. With all that the supervisor needs to know of the app and its store."""
 
     owner: int
     settings: Settings
     tasks: tuple[str, ...]
+    store: dict[str, str]
 
 
 class Refused(Struct, frozen=True, tag=True):
@@ -86,6 +87,10 @@ class Run(Struct, frozen=True, tag=True):
     search: tuple[str, ...]
 
 
+class Begun(Struct, frozen=True, tag=True):
+    """Isolated process to child: the app is loaded and the job begins; from here on its time limit runs."""
+
+
 class Interrupted(Struct, frozen=True, tag=True):
     """Child to isolated process: raise TimedOut in the job (`timeout`), or Cancelled."""
 
@@ -103,4 +108,4 @@ class Ended(Struct, frozen=True, tag=True):
     delay: Micros
 
 
-Message = Work | Ready | Refused | Renewed | StopJobs | Lost | Stop | Draining | Leaving | Run | Interrupted | Ended
+Message = Work | Ready | Refused | Renewed | StopJobs | Lost | Stop | Draining | Leaving | Run | Begun | Interrupted | Ended

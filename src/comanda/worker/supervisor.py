@@ -208,9 +208,11 @@ class Supervisor:
         self._places += [Place() for _ in range(processes - 1)]
         _log.info(
             "%s works on %s: %d tasks, %d processes with %d slots each, queues: %s",
-            *(self._work.app, custody.describe(), len(ready.tasks), processes),
+            *(self._work.app, ready.store["store"], len(ready.tasks), processes),
             *(self._work.concurrency or settings.concurrency, ", ".join(self._work.queues or ("all",))),
         )
+        if "warning" in ready.store:
+            _log.warning("%s", ready.store["warning"])
         return custody
 
     def _on_draining(self, child: ChildProcess, message: messages.Draining) -> None:

@@ -299,8 +299,10 @@ class SQLiteBroker(Broker):
 
     def describe(self) -> dict[str, str]:
         version = ".".join(map(str, library.version(self.library)))
+        advice = library.advice(self.library, self.path)
         return {
             "store": f"{'sqlite' if self.library == library.STANDARD else 'sqlite+apsw'}:///{self.path}",
             "library": f"{self.library} with SQLite {version}",
             "durability": "WAL, synchronous=FULL",
+            **({} if advice is None else {"warning": advice}),
         }

@@ -22,6 +22,9 @@ _DESCRIPTORS = Path("/dev/fd")
 lock = threading.RLock()
 """Taken while connections are noted, and while the process forks."""
 
+_prepared: set[Path] = set()
+"""Databases that the application opens in this process with connections that never checkpoint."""
+
 _in_use: dict[tuple[int, int], tuple[str, int]] = {}
 """(device, inode) of a database to the library that has it open in this process, and how often."""
 
@@ -46,6 +49,34 @@ def has_wal_reset_race(found: tuple[int, int, int]) -> bool:
 def must_not_checkpoint(name: str) -> bool:
     """Return whether connections of this library have to leave checkpoints to `apsw` in another process."""
     return has_wal_reset_race(version(name))
+
+
+def note_prepared(path: Path) -> None:
+    """Note that the application's own connections to `path` leave checkpoints to comanda, as `advice` asks for."""
+    _prepared.add(path.absolute())
+
+
+def danger(name: str) -> str:
+    """Return what is wrong with a library that must not checkpoint, and what comanda does about it."""
+    return (
+        f"SQLite {'.'.join(map(str, version(name)))} through {name} can damage a database when a checkpoint meets a "
+        "writer (mended in 3.51.3); comanda's connections never checkpoint, the worker's supervisor does, through apsw"
+    )
+
+
+def remedy(path: Path) -> str:
+    """Return what is left for an application to do about that danger."""
+    return (
+        f"keep the application's own connections to {path} from it as well: comanda.sqlalchemy.prepare(engine), or "
+        "PRAGMA wal_autocheckpoint = 0 on each; for a file of the queue alone, sqlite+apsw:///… is free of it"
+    )
+
+
+def advice(name: str, path: Path) -> str | None:
+    """Return danger and remedy as one sentence; None when there is nothing to do about `path`."""
+    if not must_not_checkpoint(name) or path.absolute() in _prepared:
+        return None
+    return f"{danger(name)}; {remedy(path)}"
 
 
 def check_version(name: str) -> None:
