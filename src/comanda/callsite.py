@@ -16,4 +16,4 @@ def warn(sentence: str) -> None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _BETWEEN:
         frame, level = frame.f_back, level + 1
-    warnings.warn(sentence, RuntimeWarning, stacklevel=level - 1 if frame is not None else 2)
+    warnings.warn(sentence, RuntimeWarning, stacklevel=level if frame is not None else 2)

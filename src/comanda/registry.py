@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import sys
@@ -79,7 +80,9 @@ class Registry(Mapping[str, Task[..., Any]]):
         try:
             for module in self.modules:
                 for name, function in _functions(_import(module)):
-                    self._enter(function, f"{module}.{name}")
+                    # A helper whose arguments cannot travel was never meant as a task; enqueueing it would say so.
+                    with contextlib.suppress(ConfigurationError):
+                        self._enter(function, f"{module}.{name}")
             self._complete = True
         finally:
             self._importing = False

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
 from uuid import UUID
 
 from .brokers.records import NewJob
@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Call(Generic[R]):
+class Call(Generic[R_co]):
     """A call that is not enqueued yet, for `enqueue_many`; its arguments have been checked and encoded."""
 
     __slots__ = ("payload", "task")
 
-    def __init__(self, task: Task[..., R], payload: bytes) -> None:
+    def __init__(self, task: Task[..., R_co], payload: bytes) -> None:
         self.task = task
         self.payload = payload
 
@@ -92,7 +93,7 @@ class Task(Generic[P, R]):
         timeout: float | timedelta | None = None,
         id: str | UUID | None = None,
         connection: Any = None,
-    ) -> Task[P, R]:
+    ) -> Self:
         """Return a copy with other options; the task itself stays as it is.
 
         `run_after` and `expires` are seconds or timedeltas from now, `run_after` also an aware datetime; `priority`
