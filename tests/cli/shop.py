@@ -77,6 +77,12 @@ class Shop:
         assert claimed.id == from_text(job.id)
         return claimed
 
+    def die_with(self, job: Job[Any]) -> None:
+        """Let the worker die while it executes this job."""
+        claimed = self.claim(job)
+        self.app.broker.release(self.owner, {claimed.n})
+        self._owner = None
+
     def settle(self, done: Outcome) -> None:
         """Write an outcome down."""
         assert self.app.broker.settle(self.owner, [done]) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -147,7 +148,11 @@ main()
 
 
 def _as_a_user_whom_permissions_bind(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", _BIND, *command], cwd="/", capture_output=True, text=True, check=False)
+    # Such a user cannot write the data of a coverage run.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")}
+    return subprocess.run(
+        [sys.executable, "-c", _BIND, *command], cwd="/", env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -211,6 +216,17 @@ def test_an_app_that_cannot_be_loaded_is_wrong_use(run: Run, module: str, app: s
 def test_an_error_while_an_app_is_imported_names_its_place(run: Run, module: str) -> None:
     Path(f"{module}.py").write_text("import os\n\nurl = os.environ['NO_SUCH_VARIABLE']\n")
     refused(run("info", "--app", module), 2, f"{module} cannot be imported: KeyError: 'NO_SUCH_VARIABLE' (")
+
+
+def test_a_name_of_several_tasks_is_wrong_use(run: Run, module: str) -> None:
+    with Path(f"{module}.py").open("a") as file:
+        file.write("\n\n@app.task(name='other.send_mail')\ndef other() -> None: ...\n")
+    refused(run("run", "send_mail", "--app", module), 2, "is the name of several tasks", "other.send_mail")
+
+
+def test_a_job_for_a_store_inside_the_process_is_refused(run: Run, module: str) -> None:
+    Path(f"{module}.py").write_text("from comanda import Comanda\n\napp = Comanda('memory://')\n")
+    refused(run("run", "send_mail", "--app", module), 2, "memory:// live inside their own process")
 
 
 def test_debug_shows_the_traceback_before_the_sentence(run: Run, module: str) -> None:

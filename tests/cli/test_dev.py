@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,14 @@ def test_its_worker_ends_when_it_is_killed(code: Path) -> None:
         lines.until("is at work")
         dev.kill()
         assert "stopping" in lines.rest()  # the pipe ends with the last process that could write to it
+
+
+def test_an_app_without_tasks_is_introduced_too(workplace: Path) -> None:
+    (workplace / "oracle.py").write_text("from comanda import Comanda\n\napp = Comanda('sqlite:///shop.db')\n")
+    command = [sys.executable, "-m", "comanda.cli.introduction", "oracle"]
+    shown = subprocess.run(command, cwd=workplace, capture_output=True, text=True, check=True).stdout
+    assert "tasks   none yet: declare one with @app.task" in shown
+    assert "try" not in shown
 
 
 def test_an_app_that_cannot_be_imported_ends_it(workplace: Path) -> None:

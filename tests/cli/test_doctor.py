@@ -223,6 +223,14 @@ def test_with_an_app_tasks_without_a_time_limit_are_a_hint(shop: Shop, module: s
         assert found["message"] == f"1 of 2 tasks may run for ever: {module}.send_mail"
 
 
+def test_an_app_whose_tasks_all_have_a_time_limit_is_well(shop: Shop, module: str, data: Callable[..., Any]) -> None:
+    shop.app.broker.open()
+    file = Path(f"{module}.py")
+    file.write_text(file.read_text().replace("@app.task\n", "@app.task(timeout=5)\n"))
+    found = next(found for found in data("doctor", module)["checks"] if found["check"] == "time-outs")
+    assert (found["level"], found["message"]) == ("ok", "each of 2 tasks has one")
+
+
 def test_the_fix_for_a_missing_worker_names_the_app(shop: Shop, module: str, data: Callable[..., Any]) -> None:
     shop.send_mail.enqueue("ann")
     fixes = [found["fix"] for found in data("doctor", module)["checks"]]

@@ -113,6 +113,24 @@ def test_arguments_of_a_codec_of_the_tasks_own_are_not_shown(workplace: object, 
     assert "s3cret" not in shown.lower()
 
 
+def test_a_job_with_damaged_options_shows_none_of_its_arguments(shop: Shop, run: Run) -> None:
+    job = shop.send_mail.enqueue("ann", Secret("s3cret"))
+    with shop.app.transaction() as connection:
+        connection.execute("UPDATE comanda_jobs SET options = ?", (b"{",))
+    shown = run("jobs", "show", job.id, "--url", shop.url).stdout
+    assert shown.startswith('shop.send_mail("<unknown, ')
+    assert "s3cret" not in shown
+
+
+def test_a_quarantined_job_says_so(shop: Shop, run: Run) -> None:
+    job = shop.send_mail.enqueue("ann")
+    for _ in range(3):
+        shop.die_with(job)
+    shown = run("jobs", "show", job.id, "--url", shop.url).stdout
+    assert "failed, quarantined" in shown
+    assert "its worker died 3 times" in shown
+
+
 def test_control_characters_of_a_stored_error_do_not_reach_the_terminal(shop: Shop, run: Run) -> None:
     job = shop.failed(text="\x1b]0;owned\x07\x1b[2Jgone")
     for command in (("show", job.id, "--traceback"), ("ls",)):

@@ -50,18 +50,15 @@ def _examine(app: Comanda, path: str | None) -> tuple[list[Finding], Exit]:
 
 
 def _checks(app: Comanda, path: str | None) -> Iterator[Finding]:
-    from .checks import store, work
+    from .checks import database, store, work
 
     file = sqlite_broker(app)
     if file is not None:
-        from .checks import database
-
         yield from database.place(file.path)
         refuse_missing(app)
-        yield store.round_trip(file)
+    yield store.round_trip(app.broker)
+    if file is not None:
         yield from database.contents(file)
-    else:
-        yield store.round_trip(app.broker)
     yield from work.work(app, path)
     if path is not None:
         yield from work.tasks(app)

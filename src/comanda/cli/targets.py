@@ -92,8 +92,6 @@ def closing(app: Comanda) -> Iterator[Comanda]:
 
 def sqlite_broker(app: Comanda) -> SQLiteBroker | None:
     """Return the broker of an app whose store is a SQLite file."""
-    if not app.url.startswith("sqlite"):
-        return None
     from ..brokers.sqlite import SQLiteBroker
 
     return app.broker if isinstance(app.broker, SQLiteBroker) else None
