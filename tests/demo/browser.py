@@ -81,7 +81,7 @@ class Browser:
 
     def wait_for(self, method: str) -> None:
         """Come back when the next event of this kind has arrived."""
-        while (event := self._read())["method"] != method:
+        while (event := self._read()).get("method") != method:
             self.events.append(event)
 
     def _read(self) -> dict[str, Any]:
@@ -99,8 +99,8 @@ class Page:
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
-        target = browser.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session: str = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._target: str = browser.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session: str = browser.call("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self._call(f"{domain}.enable")
 
@@ -148,7 +148,7 @@ class Page:
         path.write_bytes(base64.b64decode(data))
 
     def problems(self) -> list[str]:
-        """Return what the browser complained about so far: policy violations, script errors, failed loads."""
+        """Return what the browser has complained about: policy violations, script errors, failed loads."""
         self.evaluate("1")  # whatever was reported before this answer has been read with it
         return [
             str(event["params"])
@@ -156,6 +156,10 @@ class Page:
             if event.get("sessionId") == self._session
             and event["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")
         ]
+
+    def close(self) -> None:
+        """Close the tab, and its streams with it."""
+        self._browser.call("Target.closeTarget", targetId=self._target)
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         return self._browser.call(method, self._session, **parameters)

@@ -41,7 +41,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def address(database: Path) -> Iterator[str]:
     """A real server in a thread of this process. Nothing runs its jobs but the tests themselves."""
     from comanda.demo.api import api
-    from comanda.demo.run import listen
+    from comanda.demo.server import listen
 
     with listen(0) as listener:
         server = uvicorn.Server(uvicorn.Config(api, lifespan="off", log_config=None))

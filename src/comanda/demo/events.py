@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
@@ -19,6 +19,32 @@ waits for its open streams, so none may be endless (F45)."""
 
 RECONNECT = 1000
 """Milliseconds after which a reader comes back."""
+
+
+class Streams:
+    """The streams of this process, as far as they wait for a change."""
+
+    def __init__(self) -> None:
+        self._limits: set[asyncio.Timeout] = set()
+        self._over = False
+
+    async def next(self, changes: AsyncIterator[Any], until: float) -> None:
+        """Come back at the next change; raise TimeoutError at the loop's time `until`, or when the server stops."""
+        async with asyncio.timeout_at(0 if self._over else until) as limit:
+            self._limits.add(limit)
+            try:
+                await anext(changes)
+            finally:
+                self._limits.discard(limit)
+
+    def end(self) -> None:
+        """End them all, those to come too; to be called on their event loop by a server that stops."""
+        self._over = True
+        for limit in self._limits:
+            limit.reschedule(0)
+
+
+streams = Streams()
 
 
 async def follow(
@@ -40,7 +66,6 @@ async def follow(
                 yield progress
             if progress.ended:
                 return
-            async with asyncio.timeout_at(until):
-                await anext(changes)
+            await streams.next(changes, until)
     except (JobNotFound, StopAsyncIteration, TimeoutError):
         return

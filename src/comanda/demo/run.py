@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import socket
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
-import uvicorn
 
 from comanda.brokers.factory import hide_password, open_broker
 from comanda.brokers.sqlite import SQLiteBroker
@@ -23,12 +22,11 @@ from .samples import SAMPLES, Sample
 from .terminal import Terminal
 from .visitor import Visitor
 
-HOST = "127.0.0.1"
+if TYPE_CHECKING:
+    from .server import Server
 
 PATIENCE = 60.0
 """Seconds within which all tags must come."""
-
-_PORTS_TRIED = 100
 
 
 def main(once: bool, port: int, url: str | None = None, data: Path | None = None) -> int:
@@ -40,13 +38,14 @@ def main(once: bool, port: int, url: str | None = None, data: Path | None = None
     """
     database = _database(url, data)
     os.environ["DEV_GURO_DATABASE"] = str(database)  # read at import: in this process and in the worker's children
+    from .api import api
     from .logs import open_store
+    from .server import Server, listen
 
     open_store()
     with listen(port) as listener:
-        taken = listener.getsockname()[1]
-        demo = Demo(listener, Terminal(console(sys.stdout)))
-        demo.terminal.opening(demo.address, database, wanted_port=port if port not in (0, taken) else None)
+        demo = Demo(Server(api), listener, Terminal(console(sys.stdout)))
+        demo.terminal.opening(demo.address, database, wanted_port=port if port not in (0, demo.port) else None)
         with contextlib.suppress(KeyboardInterrupt):  # the server has stopped in order, then passed the signal on
             asyncio.run(demo.run(once=once))
     return 0 if demo.complete else 1
@@ -55,26 +54,24 @@ def main(once: bool, port: int, url: str | None = None, data: Path | None = None
 class Demo:
     """The server on `listener`, and a visitor in the same process."""
 
-    def __init__(self, listener: socket.socket, terminal: Terminal) -> None:
+    def __init__(self, server: Server, listener: socket.socket, terminal: Terminal) -> None:
+        self._server = server
         self._listener = listener
-        self.address = f"http://{HOST}:{listener.getsockname()[1]}"
+        host, self.port = listener.getsockname()
+        self.address = f"http://{host}:{self.port}"
         self.terminal = terminal
         self.complete = False
 
     async def run(self, *, once: bool) -> None:
         """Serve and show the samples; with `once` stop then."""
-        from .api import api
-
-        config = uvicorn.Config(api, lifespan="on", log_level="warning", access_log=False, timeout_graceful_shutdown=2)
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[self._listener]))
+        serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
         showing = asyncio.create_task(self._show())
         await asyncio.wait({serving, showing}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         self.complete = showing.done() and showing.result()
         showing.cancel()
-        if not serving.done():
+        if not self._server.should_exit:
             self.terminal.closing(complete=self.complete, once=once)
-        server.should_exit = server.should_exit or once
+            self._server.should_exit = once
         await serving
 
     async def _show(self) -> bool:
@@ -88,7 +85,8 @@ class Demo:
                     self.terminal.posted(posted, sample.entry)
                     readers.create_task(self._read(visitor, posted.id, sample, complete))
         except* httpx2.HTTPError as errors:
-            self.terminal.trouble(f"The server did not answer as it should: {errors.exceptions[0]!r}")
+            if not self._server.should_exit:
+                self.terminal.trouble(f"The server did not answer as it should: {errors.exceptions[0]!r}")
         return len(complete) == len(SAMPLES) and all(complete)
 
     async def _read(self, visitor: Visitor, log_id: int, sample: Sample, complete: list[bool]) -> None:
@@ -109,21 +107,3 @@ def _database(url: str | None, data: Path | None) -> Path:
             "not offer: name a file, sqlite:///dev-guro.db"
         )
     return broker.path
-
-
-def listen(first: int) -> socket.socket:
-    """Return a socket that listens on `first` or the next free port."""
-    for port in range(first, min(first + _PORTS_TRIED, 65_536)):
-        # asyncio switches Nagle's algorithm off only for a socket that says it is TCP; else each answer waits 40 ms.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, port))
-            listener.listen()  # from here on a visitor waits instead of being refused
-        except OSError as error:
-            listener.close()
-            if error.errno != errno.EADDRINUSE:
-                raise ConfigurationError(f"port {port} cannot be used: {error.strerror}; name another one") from None
-        else:
-            return listener
-    raise ConfigurationError(f"no port from {first} to {port} is free; name another one")

@@ -138,14 +138,16 @@ document.addEventListener("visibilitychange", () => {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = form.querySelector("button");
+  if (button.disabled) return; // the keyboard does not know
   button.disabled = true;
+  const entry = form.entry.value;
   try {
     const start = performance.now();
-    const log = await request("logs", { method: "POST", body: JSON.stringify({ entry: form.entry.value }) });
+    const log = await request("logs", { method: "POST", body: JSON.stringify({ entry }) });
     const milliseconds = performance.now() - start;
     list.prepend(card({ ...log, job: { state: "ready", attempts: 0, error: null }, tags: [] }, milliseconds));
     document.getElementById("empty").hidden = true;
-    form.reset();
+    if (form.entry.value === entry) form.reset(); // else the next one is being typed already
     say(`No. ${log.id} saved.`);
     follow(log.id, true);
   } catch (error) {

@@ -1,0 +1,48 @@
+"""The answer leaves at once, whatever the slow step does (S1-01): a real server, its worker, a model that hangs."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import httpx
+
+from .conftest import StartServer
+from .slow_model import slow_model
+
+POSTS = 60
+
+
+def post(client: httpx.Client) -> tuple[int, float]:
+    """Save a log; return its id and the seconds that the answer took."""
+    start = time.perf_counter()
+    answer = client.post("/logs", json={"entry": "Wrote an application with Django."})
+    seconds = time.perf_counter() - start
+    assert answer.status_code == 201
+    return answer.json()["id"], seconds
+
+
+def wait_for_tags(client: httpx.Client, log_id: int) -> None:
+    """Read the stream of a log until it ends, which it does after its job."""
+    assert client.get(f"/logs/{log_id}/events").text.count('"successful"') == 1
+
+
+def test_answers_take_no_longer_while_the_slow_step_hangs(start_server: StartServer) -> None:
+    with slow_model("Django") as model:
+        model.may_answer.set()
+        client = start_server(OPENAI_BASE_URL=model.url, DEV_GURO_TIMEOUT="100", NO_PROXY="127.0.0.1")
+        wait_for_tags(client, post(client)[0])
+        quick = [post(client) for _ in range(POSTS)]
+        for log_id, _ in quick:
+            wait_for_tags(client, log_id)
+
+        model.may_answer.clear()
+        model.asked.clear()
+        held = post(client)[0]
+        model.asked.wait()
+        slow = [post(client) for _ in range(POSTS)]
+        assert client.get(f"/logs/{held}").json()["job"]["state"] == "running"
+
+    before, during = ([seconds for _, seconds in posts] for posts in (quick, slow))
+    assert statistics.median(during) < 0.050
+    assert max(during) < 2 * max(before) + 0.050

@@ -1,0 +1,145 @@
+"""`comanda demo`, as a newcomer runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from comanda.demo.run import main
+from comanda.demo.server import listen
+from comanda.errors import ConfigurationError
+
+from .slow_model import slow_model
+
+COMMAND = [sys.executable, "-m", "comanda", "demo"]
+IMPATIENT = "import sys; from comanda.demo import run; run.PATIENCE = 0.1; sys.exit(run.main(once=True, port=0))"
+
+
+@contextmanager
+def started(*command: str, directory: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in `directory`, without settings of the developer's own."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "DEV_GURO_"))}
+    with subprocess.Popen(
+        command,
+        cwd=directory,
+        env={**own, "NO_PROXY": "127.0.0.1", "DEV_GURO_TIMEOUT": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def finished(*command: str, directory: Path, **environment: str) -> tuple[int, str, str]:
+    """Return the exit code of a command and what it wrote to its two outputs."""
+    with started(*command, directory=directory, **environment) as process:
+        output, errors = process.communicate()
+        return process.returncode, output, errors
+
+
+def test_once_shows_answer_times_and_all_tags_ends_with_0_and_can_be_repeated(tmp_path: Path) -> None:
+    code, output, errors = finished(*COMMAND, "--once", "--port", "0", directory=tmp_path)
+    assert (code, errors) == (0, "")
+    assert len(re.findall(r"^POST +201 in +\d+\.\d ms +No\. \d", output, re.MULTILINE)) == 3
+    assert re.search(
+        r"^tags +after +\d+ ms +No\. 1 +Django, Elasticsearch, ImaginaryNoneExistence Cloud$", output, re.MULTILINE
+    )
+    assert re.search(r"^tags .* Flask, FastAPI, PostgreSQL, Redis, Kubernetes$", output, re.MULTILINE)
+    assert re.search(r"^tags .* Go, Docker, Prometheus, Grafana$", output, re.MULTILINE)
+    assert output.endswith("All tags came.\n")
+    assert "offline" in output
+    assert stat.S_IMODE((tmp_path / ".comanda").stat().st_mode) == 0o700
+    again, output, _ = finished(*COMMAND, "--once", "--port", "0", directory=tmp_path)
+    assert again == 0
+    assert "No. 4 " in output  # the same file
+
+
+def test_it_serves_on_the_next_free_port_until_it_is_interrupted(tmp_path: Path) -> None:
+    with listen(0) as taken:
+        port = taken.getsockname()[1]
+        with started(*COMMAND, "--port", str(port), directory=tmp_path) as process:
+            assert process.stdout is not None
+            opening = process.stdout.readline() + process.stdout.readline()
+            assert any("Serving until Ctrl-C" in line for line in process.stdout)
+            found = re.search(r"http://127\.0\.0\.1:(\d+)", opening)
+            assert found is not None
+            page = httpx.get(found[0], trust_env=False)
+            process.send_signal(signal.SIGINT)
+            assert process.wait() == 0
+    assert f"Port {port} is taken" in opening
+    assert int(found[1]) > port
+    assert "<title>Dev-Guro</title>" in page.text
+
+
+def test_missing_tags_are_named_and_end_with_1(tmp_path: Path) -> None:
+    with slow_model("NONE") as model:
+        model.may_answer.set()
+        code, output, _ = finished(*COMMAND, "--once", "--port", "0", directory=tmp_path, OPENAI_BASE_URL=model.url)
+    assert code == 1
+    assert "missing: Django, Elasticsearch, ImaginaryNoneExistence Cloud" in output
+    assert output.endswith("Not all tags came.\n")
+    assert "at 127.0.0.1" in output
+
+
+def test_tags_that_do_not_come_in_time_end_with_1(tmp_path: Path) -> None:
+    with slow_model("Django") as model:
+        code, output, errors = finished(sys.executable, "-c", IMPATIENT, directory=tmp_path, OPENAI_BASE_URL=model.url)
+    assert code == 1
+    assert output.endswith("Not all tags came.\n")
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "sentence"),
+    [
+        ("memory://", 2, "saves a log and its job in one transaction of one SQLite file"),
+        ("sqlite+apsw:///guro.db", 2, "saves a log and its job in one transaction of one SQLite file"),
+        ("sqlite:////dev/null/guro/guro.db", 2, "the directory /dev/null/guro cannot be made"),
+        ("sqlite:///broken.db", 3, "broken.db"),
+        ("mysql://localhost/guro", 2, "unknown broker URL scheme"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_refused_in_one_sentence(
+    tmp_path: Path, url: str, code: int, sentence: str
+) -> None:
+    (tmp_path / "broken.db").write_text("This is a text, and no database. " * 100)
+    refused = finished(*COMMAND, "--once", "--port", "0", "--url", url, directory=tmp_path)
+    assert (refused[0], refused[1]) == (code, "")
+    assert sentence in refused[2]
+    assert refused[2].count("\n") == 1
+
+
+def test_a_url_names_another_file(tmp_path: Path) -> None:
+    name = "50% off & co?.db"
+    url = f"sqlite:///{quote(name)}"
+    code, _, errors = finished(*COMMAND, "--once", "--port", "0", "--url", url, directory=tmp_path)
+    assert (code, errors) == (0, "")
+    assert (tmp_path / name).is_file()
+
+
+def test_no_free_port_is_an_error_with_the_way_out() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 65_535))
+        taken.listen()
+        with pytest.raises(ConfigurationError, match="no port from 65535 to 65535 is free; name another one"):
+            listen(65_535)
+
+
+def test_nothing_is_served_when_the_store_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="name a file"):
+        main(once=True, port=0, url="memory://")
