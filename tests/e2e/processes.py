@@ -16,8 +16,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -159,7 +159,7 @@ class Launcher:
         """Kill everything and reap it. A process may start another one while it dies: look until there is none."""
         while members := self._members():
             for pid in members:
-                _kill(pid)
+                kill(pid)
         for process in self._started:
             process.reap()
 
@@ -178,28 +178,28 @@ class Visit(NamedTuple):
 
     def let_go(self) -> None:
         """Let it go on."""
-        with self.connection:
-            self.connection.sendall(b"!")
+        self.connection.sendall(b"!")
 
     def await_death(self) -> None:
         """Return when its process has died."""
-        with self.connection:
-            assert self.connection.recv(1) == b""
+        assert self.connection.recv(1) == b""
 
 
 class Gate:
     """Where tasks of other processes wait until the test lets them go on (`gate.py` is their side)."""
 
     def __init__(self) -> None:
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._open = ExitStack()
+        self._server = self._open.enter_context(socket.create_server(("127.0.0.1", 0)))
         self._server.settimeout(SOON)
         self.port: int = self._server.getsockname()[1]
 
     def visit(self) -> Visit:
         """Wait for the next task that comes."""
-        connection, _ = self._server.accept()
+        connection = self._open.enter_context(self._server.accept()[0])
         connection.settimeout(SOON)
-        job, attempt, pid = connection.makefile("r").readline().split()
+        with connection.makefile("r") as stream:
+            job, attempt, pid = stream.readline().split()
         return Visit(job, int(attempt), int(pid), connection)
 
     def __enter__(self) -> Self:
@@ -208,7 +208,7 @@ class Gate:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.close()
+        self._open.close()
 
 
 def await_end(pid: int, timeout: float = SOON) -> None:
@@ -217,6 +217,15 @@ def await_end(pid: int, timeout: float = SOON) -> None:
         if descriptor is not None:
             ready, _, _ = select.select([descriptor], [], [], timeout)
             assert ready, f"process {pid} did not end within {timeout:g} s"
+
+
+def kill(*pids: int) -> None:
+    """Kill -9 processes, any, at one moment, and return when they are gone."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        await_end(pid)
 
 
 @contextmanager
@@ -246,13 +255,3 @@ def _read(pid: int, name: str) -> bytes:
         return Path(f"/proc/{pid}/{name}").read_bytes()
     except OSError:  # it has just ended, or is somebody else's
         return b""
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    await_end(pid)
-
-

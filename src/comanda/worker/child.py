@@ -219,6 +219,7 @@ def main(descriptor: int) -> None:
         raise TypeError(f"expected to be told what to do, got {type(work).__name__}")
     child = _begin(channel, work)
     if child is None:
+        channel.close()
         sys.exit(2)
     child.run()
 

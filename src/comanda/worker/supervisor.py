@@ -238,7 +238,7 @@ class Supervisor:
     # -- the end ------------------------------------------------------------------------------------------------
 
     def _stop(self, grace: float) -> None:
-        if not self._stops:
+        if not self._stops and self._custody is not None:
             _log.info("stopping: running jobs have %g s to finish", grace)
         self._stops = max(self._stops + 1, self._signals)
         for place in self._places:

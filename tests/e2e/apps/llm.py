@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import urllib.request
+
+import httpx
 
 from comanda import Comanda, Retry
 
@@ -13,6 +14,5 @@ app = Comanda()
 @app.task(retry=Retry(max_attempts=5, backoff=0.05))
 def ask(prompt: str) -> str:
     """Ask the model whose address the environment names."""
-    request = urllib.request.Request(os.environ["LLM_URL"], data=prompt.encode())
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return str(answer.read().decode())
+    with httpx.Client(trust_env=False) as client:
+        return client.post(os.environ["LLM_URL"], content=prompt).raise_for_status().text
