@@ -63,10 +63,11 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         try:
+            self._look_after()
             while not self._is_over():
-                self._look_after()
                 for key, _ in self._selector.select(TICK):
                     key.data()
+                self._look_after()
         finally:
             self._close()
         return self._code
