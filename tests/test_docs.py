@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -12,7 +13,10 @@ import msgspec
 import pytest
 
 import comanda
+from comanda import tasks
+from comanda.cli.program import program
 from comanda.settings import Settings
+from scripts.commands import document
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,7 +38,8 @@ def programs(page: Path) -> bool:
 @pytest.mark.parametrize("page", [page for page in PAGES if programs(page)], ids=lambda page: page.name)
 def test_the_programs_of_a_page_run_and_print_what_it_says(page: Path, tmp_path: Path) -> None:
     """Each page is a directory of its own; a `text` block after a program is its whole output."""
-    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "error", "NO_COLOR": "1"}
+    path = os.pathsep.join([str(tmp_path), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+    environment = os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": "error", "NO_COLOR": "1"}
     environment.pop("PYTEST_CURRENT_TEST", None)
     printed: str | None = None
     for language, text, reason in blocks(page):
@@ -74,17 +79,19 @@ def test_every_error_stands_in_the_reference() -> None:
 
 
 def test_every_option_of_a_task_and_of_using_stands_in_the_guide() -> None:
-    from comanda import tasks
-
     guide = (ROOT / "docs" / "guides" / "tasks.md").read_text()
-    assert [option for option in {*tasks._OPTIONS, *tasks._USING} if f"`{option}`" not in guide] == []
+    options = {*inspect.signature(tasks._make).parameters, *inspect.signature(comanda.Task.using).parameters}
+    assert [option for option in options - {"app", "function", "self"} if f"`{option}`" not in guide] == []
+
+
+def test_every_command_and_its_options_stand_in_the_documents() -> None:
+    """`python scripts/commands.py > docs/commands.md` brings the page up to date."""
+    assert (ROOT / "docs" / "commands.md").read_text() == document()
 
 
 def test_every_command_stands_in_the_reference() -> None:
-    from comanda.cli import main
-
     reference = (ROOT / "docs" / "reference.md").read_text()
-    assert [name for name in main.commands if f"comanda {name}" not in reference] == []
+    assert [name for name in program.commands if f"comanda {name}" not in reference] == []
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:
