@@ -36,7 +36,7 @@ def prepare(engine: Engine | AsyncEngine) -> None:
     WAL, synchronous=FULL, five seconds of patience for the write lock, no checkpoints where the interpreter's SQLite
     has the WAL-reset race: comanda's worker does them (design section 6).
     """
-    sync_engine: Engine = getattr(engine, "sync_engine", engine)
+    sync_engine = engine if isinstance(engine, Engine) else engine.sync_engine
     if sync_engine.url.database:
         library.note_prepared(Path(sync_engine.url.database))
 
