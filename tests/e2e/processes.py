@@ -72,6 +72,17 @@ class Process:
                 assert not self._over, f"it ended without a line {pattern!r}:\n{self.output()}"
                 self._changed.wait(left)
 
+    def nth(self, pattern: str, count: int = 1, timeout: float = SOON) -> re.Match[str]:
+        """Wait for the line that is the `count`-th to match, from the first line on: for lines in no certain order."""
+        until = time.monotonic() + timeout
+        with self._changed:
+            while len(found := [*filter(None, (re.search(pattern, line) for line in self._lines))]) < count:
+                left = until - time.monotonic()
+                assert left > 0, f"no {count} lines {pattern!r} in:\n{self.output()}"
+                assert not self._over, f"it ended without {count} lines {pattern!r}:\n{self.output()}"
+                self._changed.wait(left)
+        return found[count - 1]
+
     def output(self) -> str:
         """Return all lines so far."""
         with self._changed:
