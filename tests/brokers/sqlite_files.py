@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,18 +38,21 @@ def elsewhere(code: str, *arguments: object) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
 
-def in_child(function: Callable[[], str]) -> str:
-    """Run a function in a forked child and return its answer, or the error that it raised."""
+def in_child(act: Callable[[], str], meanwhile: Callable[[], None] = lambda: None) -> str:
+    """Run a function in a forked child, another one in the parent; return the child's answer or its error."""
     reader, writer = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads: the case here
+        child = os.fork()
     if not child:
         try:
-            answer = function()
+            answer = act()
         except BaseException as error:  # noqa: BLE001 - told to the parent, whose test judges it
             answer = f"{type(error).__name__}: {error}"
         os.write(writer, answer.encode())
         os._exit(0)
     os.close(writer)
+    meanwhile()
     with os.fdopen(reader, encoding="utf-8") as pipe:
         answer = pipe.read()
     os.waitpid(child, 0)

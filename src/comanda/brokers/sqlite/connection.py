@@ -22,7 +22,8 @@ DEADLINE = 5.0
 _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
 
 _SENTENCES = {
-    _READONLY: "is read-only for this process: check the permissions of the file and of its directory",
+    _READONLY: "is read-only for this process: check the permissions of the file, of its -wal and -shm, and of its "
+    "directory",
     _IOERR: "could not be read or written (disk I/O error): check the disk",
     _CORRUPT: "is damaged: stop all processes, keep a copy of the file with its -wal, and restore a backup",
     _FULL: "could not grow: the disk is full",

@@ -26,9 +26,9 @@ class Side:
     def open(self, generation: int) -> Connection:
         """Return the connection, opened anew when it belongs to an older generation."""
         if self.connection is None or self.generation != generation:
-            self.close()
-            key = library.acquire(self._path, self._library)
+            key = library.acquire(self._path, self._library)  # first: the file never stops being ours in between
             try:
+                self.close()
                 self.connection = self._connect(key)
             except BaseException:
                 library.release(key)

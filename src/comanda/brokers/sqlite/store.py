@@ -5,7 +5,6 @@ Any error of the library starts a new generation: each side reopens before its n
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...clock import Clock
-from ...errors import BrokerTimeout, ComandaError, ConfigurationError
+from ...errors import BrokerTimeout, BrokerUnavailable, ComandaError, ConfigurationError
 from . import filesystem, forking, library, schema
 from .connection import DEADLINE, Connection, Row, code_of, retry_while_busy, translate
 from .side import Side
@@ -234,5 +233,11 @@ def _roll_back(connection: Connection) -> None:
 
 def _create_private(path: Path) -> None:
     """Create the file readable for its owner alone; -wal and -shm follow it. An existing file is never opened (R43)."""
-    with contextlib.suppress(FileExistsError):
+    try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    except PermissionError:
+        raise BrokerUnavailable(
+            f"the database {path} cannot be created: {path.parent} may not be written by this process"
+        ) from None

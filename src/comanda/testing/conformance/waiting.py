@@ -75,6 +75,8 @@ class Waiting(BrokerCase):
         enqueue_one(other)
         if verb == "retry":
             other.cancel(JobFilter())
+        elif verb == "resume":
+            other.pause("default")
         elif verb in ("release", "deregister", "rescue"):
             worker.claim_one()
         other.rescue(10, lambda _owner: None)
