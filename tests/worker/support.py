@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from comanda import Comanda
 from comanda.brokers.base import Broker
@@ -51,7 +51,7 @@ class Working:
         self.left: list[Claimed] = []
         self.thread = threading.Thread(target=self._run, name="storage")
 
-    def __enter__(self) -> Working:
+    def __enter__(self) -> Self:
         self.thread.start()
         return self
 

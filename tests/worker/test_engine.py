@@ -164,8 +164,8 @@ def test_the_last_attempt_fails_for_good_with_each_one_recorded(app: Comanda) ->
     def never() -> None:
         raise OSError("down")
 
+    job = never.enqueue()
     with Working(app), pytest.raises(JobFailed, match="down"):
-        job = never.enqueue()
         job.result(SOON)
     assert [(attempt.number, attempt.outcome) for attempt in job.refresh().attempts] == [
         (1, "failed"),
@@ -179,8 +179,8 @@ def test_a_jobs_own_policy_beats_its_tasks(app: Comanda) -> None:
     def fails() -> None:
         raise OSError
 
+    job = fails.using(retry=Retry(max_attempts=2, backoff=0)).enqueue()
     with Working(app), pytest.raises(JobFailed):
-        job = fails.using(retry=Retry(max_attempts=2, backoff=0)).enqueue()
         job.result(SOON)
     assert len(job.refresh().attempts) == 2
 

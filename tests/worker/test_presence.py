@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from comanda.worker import presence
 from comanda.worker.presence import Presence, departed, overdue, started_of
 
 HOLD = """
@@ -31,9 +30,12 @@ from pathlib import Path
 from comanda.worker.presence import Presence
 presence = Presence(Path(sys.argv[1]), int(sys.argv[2]), 4)
 presence.page[0] = 21
+hear, tell = os.pipe()
 if os.fork() == 0:
-    os.read(0, 1)  # outlives its parent
+    os.write(tell, b"!")
+    os.read(0, 1)  # outlives its parent, until the test has ended
     os._exit(0)
+os.read(hear, 1)
 print("held", flush=True)
 os.kill(os.getpid(), 9)
 """
@@ -82,7 +84,7 @@ def test_an_owner_stays_for_the_next_look_when_handing_back_fails(tmp_path: Path
         process.wait()
     look = departed(tmp_path)
     assert next(look) == (7, {11, 13})
-    look.close()  # as when the consumer raised
+    del look  # as when the consumer raised
     assert list(departed(tmp_path)) == [(7, {11, 13})]
 
 
@@ -142,15 +144,15 @@ def test_without_a_directory_the_page_is_plain_memory() -> None:
 
 def test_a_sign_appears_only_once_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[tuple[int, set[int]]]] = []
-    real = presence.fcntl.flock
+    real = fcntl.flock
 
     def look_before(descriptor: int, operation: int) -> None:
-        monkeypatch.setattr(presence.fcntl, "flock", real)
+        monkeypatch.setattr(fcntl, "flock", real)
         seen.append(list(departed(tmp_path)))
         real(descriptor, operation)
 
-    monkeypatch.setattr(presence.fcntl, "flock", look_before)
+    monkeypatch.setattr(fcntl, "flock", look_before)
     held = Presence(tmp_path, 3, 1)
     assert seen == [[]]
-    assert os.listdir(tmp_path) == ["owner-3"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["owner-3"]
     held.close()

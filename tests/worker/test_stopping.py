@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -243,31 +242,24 @@ def test_a_worker_declared_dead_stops_its_jobs_and_writes_nothing(app: Comanda) 
     assert job.refresh().state == State.READY
 
 
-class Failing(Broker):
-    """Hands everything on to a real broker; `exchange` raises the errors in `errors` first, one a call."""
+class Failing:
+    """Hands everything on to a real broker; `exchange` raises `errors` first, with `after_write` too late."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, *, after_write: bool = False) -> None:
         self._broker = broker
+        self._after_write = after_write
         self.errors: list[Exception] = []
-        self.failed = threading.Event()
-        self.after_write = False
 
-    def __getattribute__(self, name: str) -> Any:
-        if name in ("_broker", "errors", "failed", "after_write", "exchange"):
-            return object.__getattribute__(self, name)
-        return getattr(object.__getattribute__(self, "_broker"), name)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
 
     def exchange(self, owner: int, outcomes: Sequence[Outcome], demand: Demand) -> Exchanged:
         if not self.errors:
             return self._broker.exchange(owner, outcomes, demand)
         error = self.errors.pop(0)
-        if self.after_write:
+        if self._after_write:
             self._broker.exchange(owner, outcomes, demand)
-        self.failed.set()
         raise error
-
-
-Failing.__abstractmethods__ = frozenset()
 
 
 def test_outcomes_are_kept_while_the_store_does_not_answer(app: Comanda, caplog: pytest.LogCaptureFixture) -> None:
@@ -279,7 +271,7 @@ def test_outcomes_are_kept_while_the_store_does_not_answer(app: Comanda, caplog:
         gate.wait()
         return "kept"
 
-    with caplog.at_level(logging.INFO, "comanda.worker"), Working(app, broker=broker):
+    with caplog.at_level(logging.INFO, "comanda.worker"), Working(app, broker=cast(Broker, broker)):
         job = slow.enqueue()
         gate.arrived()
         broker.errors = [BrokerUnavailable("no answer"), BrokerTimeout("no answer")]
@@ -291,16 +283,15 @@ def test_outcomes_are_kept_while_the_store_does_not_answer(app: Comanda, caplog:
 
 
 def test_a_claim_whose_answer_was_lost_is_reported(app: Comanda) -> None:
-    broker = Failing(app.broker)
+    broker = Failing(app.broker, after_write=True)
     doubt = threading.Event()
 
     @app.task(name="quick")
     def quick() -> None: ...
 
-    broker.after_write = True
     broker.errors = [BrokerUnavailable("the answer was lost")]
     job = quick.enqueue()
-    with Working(app, broker=broker, on_doubt=doubt.set):
+    with Working(app, broker=cast(Broker, broker), on_doubt=doubt.set):
         assert doubt.wait(SOON)
     assert job.refresh().state == State.READY
 
@@ -328,4 +319,4 @@ def test_nothing_is_left_behind_by_an_engine(app: Comanda) -> None:
 
 def _files() -> set[str]:
     """Return what this process has open."""
-    return {os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()}
+    return {str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
 import pytest
@@ -29,8 +30,8 @@ def test_a_thread_beyond_its_limit_gets_timed_out_raised_in_it(app: Comanda) -> 
         finally:
             cleaned.set()
 
-    with Working(app), pytest.raises(JobFailed, match="longer than its time limit of 0.05 s") as caught:
-        job = endless.enqueue()
+    job = endless.enqueue()
+    with Working(app), pytest.raises(JobFailed, match=r"longer than its time limit of 0\.05 s") as caught:
         job.result(SOON)
     assert caught.value.error_type == "TimedOut"
     assert cleaned.is_set()
@@ -42,8 +43,8 @@ def test_a_coroutine_beyond_its_limit_is_cancelled_and_counts_as_timed_out(app: 
     async def endless() -> None:
         await asyncio.Event().wait()
 
+    job = endless.enqueue()
     with Working(app), pytest.raises(JobFailed) as caught:
-        job = endless.enqueue()
         job.result(SOON)
     assert caught.value.error_type == "TimedOut"
     assert [attempt.outcome for attempt in job.refresh().attempts] == ["timed_out"]
@@ -61,10 +62,8 @@ def test_a_task_that_swallows_its_time_out_counts_as_timed_out(app: Comanda, kin
 
     @app.task(name="async", timeout=LIMIT, retry=NEVER)
     async def aswallow() -> str:
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            pass
         return "nothing happened"
 
     with Working(app), pytest.raises(JobFailed) as caught:
@@ -109,7 +108,7 @@ def test_a_jobs_own_limit_beats_its_tasks(app: Comanda) -> None:
         while True:
             sum(range(100))
 
-    with Working(app), pytest.raises(JobFailed, match="0.05 s"):
+    with Working(app), pytest.raises(JobFailed, match=r"0\.05 s"):
         endless.using(timeout=LIMIT).enqueue().result(SOON)
 
 

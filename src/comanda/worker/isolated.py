@@ -13,7 +13,7 @@ from ..loading import load_app
 from .attempt import Attempt, Runner, begin, now
 from .channel import Channel, inherited
 from .execute import runner_for
-from .messages import Ended, Interrupted, Run
+from .messages import Begun, Ended, Interrupted, Run
 from .spawning import extend_search
 
 
@@ -45,6 +45,7 @@ def main(descriptor: int) -> None:
 
 def _run(attempt: Attempt, channel: Channel) -> Outcome:
     runner = runner_for(attempt)
+    channel.send(Begun())
     threading.Thread(target=_listen, args=(channel, runner, attempt), name="comanda-control", daemon=True).start()
     return runner.run(attempt)
 

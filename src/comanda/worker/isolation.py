@@ -14,9 +14,12 @@ from ..errors import TimedOut
 from . import channel
 from .attempt import Attempt, Interrupt, now
 from .deadlines import Deadlines
-from .messages import Ended, Interrupted, Run
+from .messages import Begun, Ended, Interrupted, Run
 from .slots import Slots
 from .spawning import spawn
+
+START_UP = 60.0
+"""Seconds that a process may take to load the app, beyond the time limit of its job."""
 
 
 class Isolation:
@@ -33,12 +36,12 @@ class Isolation:
         """Return the outcome: what the process says, or why it could not say anything."""
         attempt = self._attempt
         attempt.runner = self
+        attempt.deadline = None  # kept here and not in the page: the supervisor need not end a child for it
         try:
             self._process = spawn("comanda.worker.isolated", self._theirs, user_code=True)
             self._ours.send(self._run)
             slots.occupy(slot, attempt)
-            if attempt.deadline is not None:
-                self._deadlines.watch(attempt.deadline)
+            self._limit(START_UP)
             ended = self._wait()
             status = self._process.wait()
         except OSError as error:
@@ -71,11 +74,20 @@ class Isolation:
                 os.killpg(self._process.pid, signal.SIGKILL)
         return True
 
+    def _limit(self, more: float) -> None:
+        """Let the time limit, if there is one and it has not been told yet, run from now on, plus `more` seconds."""
+        attempt = self._attempt
+        if attempt.timeout is not None and not attempt.overran:
+            attempt.deadline = time.monotonic() + attempt.timeout + more
+            self._deadlines.watch(attempt.deadline)
+
     def _wait(self) -> Ended | None:
         try:
             while True:
                 for message in self._ours.receive():
-                    if isinstance(message, Ended):
+                    if isinstance(message, Begun):
+                        self._limit(0.0)
+                    elif isinstance(message, Ended):
                         return message
         except EOFError:
             return None

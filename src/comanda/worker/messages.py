@@ -108,4 +108,6 @@ class Ended(Struct, frozen=True, tag=True):
     delay: Micros
 
 
-Message = Work | Ready | Refused | Renewed | StopJobs | Lost | Stop | Draining | Leaving | Run | Begun | Interrupted | Ended
+_Orders = Work | Renewed | StopJobs | Lost | Stop | Run | Interrupted
+_Reports = Ready | Refused | Draining | Leaving | Begun | Ended
+Message = _Orders | _Reports

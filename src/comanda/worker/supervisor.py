@@ -47,7 +47,8 @@ class Supervisor:
         self._custody: Custody | None = None
         self._grace = 0.0 if work.grace is None else work.grace
         self._signals = 0
-        self._stops = 0
+        self._answered = 0
+        self._stopping = False
         self._code = 0
         self._selector = selectors.DefaultSelector()
         self._listening, self._waking = socket.socketpair()
@@ -75,8 +76,7 @@ class Supervisor:
     # -- looking after ------------------------------------------------------------------------------------------
 
     def _look_after(self) -> None:
-        if self._signals > self._stops:
-            self._stop(self._grace if self._stops == 0 and self._signals == 1 else 0.0)
+        self._answer_signals()
         for child in list(self._children):
             if child.is_dead():
                 self._on_death(child)
@@ -238,10 +238,18 @@ class Supervisor:
 
     # -- the end ------------------------------------------------------------------------------------------------
 
+    def _answer_signals(self) -> None:
+        """The first one means within the grace time, any further one means now."""
+        signals = self._signals
+        if signals > self._answered:
+            first = signals == 1 and not self._stopping
+            self._answered = signals
+            self._stop(self._grace if first else 0.0)
+
     def _stop(self, grace: float) -> None:
-        if not self._stops and self._custody is not None:
+        if not self._stopping and self._custody is not None:
             _log.info("stopping: running jobs have %g s to finish", grace)
-        self._stops = max(self._stops + 1, self._signals)
+        self._stopping = True
         for place in self._places:
             place.done = True
         for child in self._children:

@@ -1,0 +1,135 @@
+"""kill -9 of a child, of the supervisor, of the whole group, at random moments under load.
+
+Each round enqueues JOBS jobs, lets the worker run a random number of them, kills, and then wants every one of them
+ended within the bound of guarantee 4, with its own result and with nothing left running. The moments are seeded;
+E2E_KILL_ROUNDS and E2E_KILL_SEED change how many there are of each kind, and which.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from comanda import Job
+from comanda.brokers.records import State
+from comanda.ids import from_text
+
+from .conftest import Load
+from .processes import SOON, Launcher, Process, kill
+
+JOBS = 500
+ROUNDS = int(os.environ.get("E2E_KILL_ROUNDS", "20"))
+SEED = int(os.environ.get("E2E_KILL_SEED", "1"))
+BOUND = 15.0
+"""Seconds within which a dead worker's jobs run again (guarantee 4)."""
+
+KITCHEN = "tests.e2e.apps.kitchen:app"
+OPTIONS = ("-p", "2", "-c", "4", "--log-level", "WARNING")
+
+
+@pytest.fixture
+def kitchen(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The app that cooks."""
+    monkeypatch.chdir(tmp_path)
+    return load("kitchen")
+
+
+class Progress:
+    """The pipe into which every execution writes one byte."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self._pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+    def wait_for(self, count: int) -> None:
+        """Return when `count` more jobs have been run."""
+        while count > 0:
+            ready, _, _ = select.select([self._pipe], [], [], SOON)
+            assert ready, f"{count} jobs more should have run"
+            count -= len(os.read(self._pipe, count))
+
+    def forget(self) -> None:
+        """Drop what was written so far."""
+        while select.select([self._pipe], [], [], 0)[0]:
+            os.read(self._pipe, 65_536)
+
+    def close(self) -> None:
+        """Close the pipe."""
+        os.close(self._pipe)
+
+
+@pytest.fixture
+def progress(tmp_path: Path) -> Iterator[Progress]:
+    """Where the test sees how far the worker is."""
+    pipe = Progress(tmp_path / "progress")
+    yield pipe
+    pipe.close()
+
+
+def _child(launcher: Launcher, worker: Process, chance: random.Random) -> list[int]:
+    return [chance.choice(sorted(launcher.living("comanda.worker.child")))]
+
+
+def _supervisor(launcher: Launcher, worker: Process, chance: random.Random) -> list[int]:
+    return [worker.pid]
+
+
+def _group(launcher: Launcher, worker: Process, chance: random.Random) -> list[int]:
+    members = [worker.pid, *launcher.living("comanda.worker.child")]
+    return chance.sample(members, len(members))
+
+
+@pytest.mark.parametrize("victims", [_child, _supervisor, _group])
+@pytest.mark.timeout(300)
+def test_no_job_is_lost_or_left_running_whoever_is_killed(
+    launcher: Launcher,
+    kitchen: ModuleType,
+    progress: Progress,
+    victims: Callable[[Launcher, Process, random.Random], list[int]],
+) -> None:
+    chance = random.Random(f"{SEED} {victims.__name__}")  # noqa: S311 - moments, no secret
+    jobs: list[Job[int]] = []
+    worker = _start(launcher)
+    for _ in range(ROUNDS):
+        progress.forget()
+        batch = kitchen.app.enqueue_many(kitchen.cook.call(number) for number in range(JOBS))
+        progress.wait_for(chance.randrange(1, JOBS))
+        chosen = victims(launcher, worker, chance)
+        kill(*chosen)
+        killed_at = time.monotonic()
+        if worker.pid in chosen:
+            worker = _start(launcher)
+        assert [job.result(SOON) for job in batch] == list(range(JOBS))
+        assert time.monotonic() - killed_at < BOUND
+        if victims is _child:  # a fresh one: else the next child starts ever later
+            assert worker.stop() == 0
+            worker = _start(launcher)
+        jobs += batch
+    _check(kitchen, jobs)
+    assert worker.stop() == 0
+
+
+def _start(launcher: Launcher) -> Process:
+    return launcher.comanda("worker", KITCHEN, *OPTIONS)
+
+
+def _check(kitchen: ModuleType, jobs: list[Job[int]]) -> None:
+    """Every job ended once. Those that were hit ran again, and only those."""
+    broker = kitchen.app.broker
+    counts = {key: number for key, number in broker.counts().items() if number}
+    assert counts == {("default", State.SUCCESSFUL): len(jobs)}
+    executions = Counter(Path("cooked.log").read_text().split())
+    assert set(executions) == {job.id for job in jobs}
+    assert sum(executions.values()) - len(jobs) < len(jobs) / 10
+    for record in broker.get([from_text(job.id) for job in jobs], attempts=True):
+        outcomes = Counter(attempt.outcome for attempt in record.attempts)
+        assert outcomes["successful"] == 1
+        assert outcomes["lost"] == record.crashes == len(record.attempts) - 1
