@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ...clock import SECOND, Clock, SystemClock
+from ...errors import BrokerError
 from .. import doorbell
 from ..base import Broker, Capability, StartedOf
 from ..records import (
@@ -31,7 +32,7 @@ from ..statements import Statement
 from . import enqueue, exchange, library, operate, read
 from .checkpoint import Checkpointer, Helper
 from .connection import DEADLINE
-from .counts import Moves
+from .counts import TAIL, Moves, catch_up
 from .liveness import Liveness
 from .names import Names
 from .retention import Pruner
@@ -79,6 +80,7 @@ class SQLiteBroker(Broker):
         self._checkpointer = Checkpointer(self.path, self.library)
         self._helper = Helper(self.path) if library.must_not_checkpoint(self.library) else None
         self._writes = 0
+        self._uncounted = 0
         self._ringer = doorbell.Ringer(self._directory)
         self._waits: dict[str, Waiting] = {}
         self._waits_lock = threading.Lock()
@@ -127,9 +129,23 @@ class SQLiteBroker(Broker):
     # -- producing ----------------------------------------------------------------------------------------------
 
     def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
-        with self._write() as session:
-            answers = enqueue.store(session, self._names, jobs, self._clock.now())
+        now = self._clock.now()
+        answers = self._enqueue_few(jobs, now)
+        if answers is None:
+            with self._write() as session:
+                answers = enqueue.store(session, self._names, jobs, now)
+            self._uncounted = 0
         self._ringer.ring("work")
+        return answers
+
+    def _enqueue_few(self, jobs: Sequence[NewJob], now: int) -> list[Enqueued] | None:
+        """Store a few plain jobs; None when they need a transaction, or when it is time to count."""
+        if not 0 < len(jobs) <= enqueue.FEW or self._uncounted >= TAIL:
+            return None
+        with self._store.single() as session:
+            answers = enqueue.store_few(session, self._names, jobs, now)
+        self._uncounted += len(jobs)
+        self._look_after_log()
         return answers
 
     def enqueue_statements(self, job: NewJob) -> list[Statement]:
@@ -164,8 +180,8 @@ class SQLiteBroker(Broker):
             with self._store.peek() as session:
                 if not demand.limit or not exchange.has_work(session, now):
                     return Exchanged([], [])
-        moves = Moves()
         with self._write(durable=bool(outcomes)) as session:
+            moves = Moves(session)
             refused = exchange.settle(session, owner, outcomes, self._names, moves, now)
             claimed = []
             if demand.limit:
@@ -275,6 +291,11 @@ class SQLiteBroker(Broker):
 
     def ring(self) -> None:
         self._ringer.ring("work")
+        self._uncounted += 1
+        if self._uncounted >= TAIL:
+            with suppress(BrokerError), self._write(durable=False) as session:  # else the next one counts them
+                catch_up(session)
+                self._uncounted = 0
 
     def _ring_all(self) -> None:
         self._ringer.ring("work")

@@ -9,14 +9,22 @@ from ...errors import ConfigurationError
 from ..records import MESSAGE, Enqueued, NewJob
 from ..statements import Statement
 from . import codes
-from .counts import Moves
+from .connection import code_of
+from .counts import catch_up
 from .names import Names
 from .store import Session
 
 _COLUMNS = "id, task, queue, rank, state, due, enqueued, expires, unique_key, options, payload"
-_INSERT = f"INSERT INTO {{ns}}_jobs ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
-_ID, _QUEUE, _STATE, _KEY = 0, 2, 4, 8
+_VALUES = "(?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT = f"INSERT INTO {{ns}}_jobs ({_COLUMNS}) VALUES {_VALUES} ON CONFLICT DO NOTHING"
+_ID, _KEY = 0, 8
 """Where these stand among the columns."""
+
+FEW = 16
+"""Jobs that go by one statement. Each number of rows is a statement of its own to be kept prepared."""
+
+_INSERT_FEW = [f"INSERT INTO {{ns}}_jobs ({_COLUMNS}) VALUES {','.join([_VALUES] * rows)}" for rows in range(FEW + 1)]
+_CONSTRAINT = 19
 
 _EXISTS = "SELECT 1 FROM {ns}_jobs WHERE id = ?"
 _HOLDER = "SELECT id FROM {ns}_jobs WHERE unique_key = ? AND state NOT BETWEEN 3 AND 6"
@@ -31,11 +39,9 @@ VALUES (?, (SELECT n FROM {{ns}}_tasks WHERE name = ?), (SELECT n FROM {{ns}}_qu
         ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 """
-# changes() is that of the insert before, also in what this one returns: whether the job is new.
-_FOREIGN_COUNT = """
-INSERT INTO {ns}_counts (queue, state, jobs) SELECT n, ?, changes() FROM {ns}_queues WHERE name = ?
-ON CONFLICT DO UPDATE SET jobs = jobs + excluded.jobs
-RETURNING coalesce(
+# changes() is that of the insert before: whether the job is new.
+_FOREIGN_STORED = """
+SELECT coalesce(
     (SELECT id FROM {ns}_jobs WHERE id = ?),
     (SELECT id FROM {ns}_jobs WHERE unique_key = ? AND state NOT BETWEEN 3 AND 6)
 ), changes()
@@ -44,8 +50,28 @@ RETURNING coalesce(
 Parameters = tuple[Any, ...]
 
 
+def store_few(session: Session, names: Names, jobs: Sequence[NewJob], now: int) -> list[Enqueued] | None:
+    """Insert a few jobs by one statement outside a transaction; None when they need `store`: then nothing was stored.
+
+    They do when they are many, have a unique key, name a task or a queue for the first time, or an id exists already.
+    """
+    rows: list[Any] = []
+    for job in jobs:
+        task, queue = names.known(job.queue, job.task)
+        if task is None or queue is None or job.unique_key is not None:
+            return None
+        rows += _parameters(job, task, queue, now)
+    try:
+        session.run(_INSERT_FEW[len(jobs)], rows)
+    except Exception as error:
+        if code_of(error) == _CONSTRAINT:
+            return None
+        raise
+    return [Enqueued(job.id) for job in jobs]
+
+
 def store(session: Session, names: Names, jobs: Sequence[NewJob], now: int) -> list[Enqueued]:
-    """Insert a batch in its order; one item's conflict or error leaves the others alone (R47)."""
+    """Insert a batch in its order and count it; one item's conflict or error leaves the others alone (R47)."""
     batch = Batch(session, names, now)
     for job in jobs:
         batch.add(job)
@@ -59,7 +85,6 @@ class Batch:
         self._session = session
         self._names = names
         self._now = now
-        self._moves = Moves()
         self._run: list[Parameters] = []
         self._answers: list[Enqueued] = []
 
@@ -79,9 +104,9 @@ class Batch:
             self._insert_one(row)
 
     def finish(self) -> list[Enqueued]:
-        """Insert what is left, write the counts; return an answer for each job in the order of `add`."""
+        """Insert what is left and count all; return an answer for each job in the order of `add`."""
         self._insert_run()
-        self._moves.write(self._session)
+        catch_up(self._session)
         return self._answers
 
     def _insert_run(self) -> None:
@@ -99,14 +124,10 @@ class Batch:
                 self._insert_one(row)
         self._session.run("RELEASE run")
         if whole:
-            for row in rows:
-                self._moves.add(row[_QUEUE], row[_STATE])
-                self._answers.append(Enqueued(row[_ID]))
+            self._answers += [Enqueued(row[_ID]) for row in rows]
 
     def _insert_one(self, row: Parameters) -> None:
-        self._session.run(_INSERT, row)
-        if self._session.changed():
-            self._moves.add(row[_QUEUE], row[_STATE])
+        if self._session.many(_INSERT, (row,)):
             self._answers.append(Enqueued(row[_ID]))
             return
         holder = row[_ID]
@@ -130,5 +151,5 @@ def foreign_statements(text: Callable[[str], str], job: NewJob, now: int) -> lis
         Statement(text(_FOREIGN_TASK), (task,)),
         Statement(text(_FOREIGN_QUEUE), (queue, messages)),
         Statement(text(_FOREIGN_INSERT), (id_, task, queue, messages, *rest)),
-        Statement(text(_FOREIGN_COUNT), (rest[1], queue, job.id, job.unique_key)),
+        Statement(text(_FOREIGN_STORED), (job.id, job.unique_key)),
     ]

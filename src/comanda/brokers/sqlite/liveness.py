@@ -93,8 +93,8 @@ class Liveness:
         return int(owner)
 
     def _unpark(self, tasks: list[int]) -> int:
-        moves = Moves()
         with self._store.write() as session:
+            moves = Moves(session)
             queues = session.run(_UNPARK, (batch_of(tasks),))
             for (queue,) in queues:
                 moves.move(queue, codes.PARKED, codes.READY)
@@ -149,11 +149,11 @@ class Liveness:
             jobs = session.run(_UNKNOWN_JOBS, (batch_of(unknown),)) if unknown else []
         if not jobs:
             return 0
-        moves = Moves()
         parked = 0
         with self._store.write() as session:
             if not {n for (n,) in session.run(_UNKNOWN_TASKS)}.issuperset(unknown):
                 return 0  # a worker has come that knows one of them: look again the next time
+            moves = Moves(session)
             for n, queue in jobs:
                 changed = session.many(_PARK, ((n,),))
                 moves.move(queue, codes.READY, codes.PARKED, changed)
@@ -172,9 +172,9 @@ class Liveness:
         return expired
 
     def _end_overdue(self, jobs: list[Row], now: Micros) -> int:
-        moves = Moves()
         expired = 0
         with self._store.write() as session:
+            moves = Moves(session)
             for n, queue, state in jobs:
                 changed = session.many(_EXPIRE, ((now, n, state),))
                 moves.move(queue, state, codes.EXPIRED, changed)
@@ -189,7 +189,7 @@ class Liveness:
 
 def _hand_back(session: Session, owner: int, started: Collection[int] | None, now: Micros) -> int:
     """Put back what an owner holds; what was asked to stop does not come back to run again: it is cancelled."""
-    moves = Moves()
+    moves = Moves(session)
     held = session.run(_HELD, (owner,))
     for n, fence, attempt, crashes, queue, began, stop in held:
         after = codes.CANCELLED if stop else codes.READY

@@ -40,6 +40,10 @@ class Names:
             found = self._task_ids[name] = session.run(_TASK, (name,))[0][0]
         return found
 
+    def known(self, queue: str, task: str) -> tuple[int | None, int | None]:
+        """Return the numbers of a task and a queue as far as they are known without looking."""
+        return self._task_ids.get(task), self._queue_ids.get((queue, task == MESSAGE))
+
     def task_list(self, session: Session, tasks: frozenset[str]) -> str:
         """Return the numbers of tasks as SQL text: `IN (…)` over literals keeps a claim inside the index `ready`."""
         if tasks not in self._task_lists:

@@ -123,7 +123,7 @@ def _in_steps(
     while True:
         with store.write() as session:
             jobs = _select(session, which, wanted, after)
-            moves = Moves()
+            moves = Moves(session)
             done = step(session, jobs, moves) if jobs else []
             moves.write(session)
         yield done

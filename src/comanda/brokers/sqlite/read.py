@@ -27,7 +27,12 @@ FROM {ns}_attempts a LEFT JOIN {ns}_workers w ON w.n = a.owner WHERE job = ? ORD
 _WORKER = "SELECT host, pid, version FROM {ns}_workers WHERE n = ?"
 _OPERATIONS = "SELECT verb, at, actor FROM {ns}_operations WHERE job = ? ORDER BY at"
 _STATE = "SELECT state, version FROM {ns}_jobs WHERE id = ?"
-_COUNTS = "SELECT name, state, jobs FROM {ns}_counts JOIN {ns}_queues ON n = queue"
+_COUNTS = """
+SELECT name, state, jobs FROM {ns}_counts JOIN {ns}_queues ON n = queue
+UNION ALL
+SELECT name, state, count(*) FROM {ns}_jobs j JOIN {ns}_queues q ON q.n = queue
+WHERE j.n > (SELECT jobs FROM {ns}_counts WHERE queue = 0 AND state = 0) GROUP BY queue, state
+"""
 _QUEUES = "SELECT n, name, messages, paused FROM {ns}_queues ORDER BY name"
 # Jumps from priority to priority along the index `ready` instead of walking all its rows.
 _OLDEST = """

@@ -52,8 +52,8 @@ class Pruner:
         return _rows(session.run(_TOO_OLD, (self._after, end[0][0], successful_before, ended_before)))
 
     def _remove(self, chosen: list[_Job], workers_before: int) -> int:
-        moves = Moves()
         with self._store.write() as session:
+            moves = Moves(session)
             session.run(_FORGET_WORKERS, (workers_before,))
             # An operator may have retried a job since it was read.
             still = [row for row in chosen if session.run(_STATE, (row[0],)) == [(row[2],)]]

@@ -3,7 +3,7 @@
 jobs      one row a job for its whole life, settled in place: 282k jobs/s against 172k when rows move to a second table
           (SQ5). AUTOINCREMENT, so that a stale (n, fence) can never match a later job (SQ11).
 attempts  one row for each attempt that did not end in success at the first try.
-counts    jobs by queue and state, kept in each transaction, so that counting never scans.
+counts    jobs by queue and state, but for the latest enqueued (see counts.py).
 workers   one row a process at each boot; `beat` is a counter, so that a stepped clock kills nobody (R45).
 
 The index `ready` holds ready rows only, in the claim's order, and ends in the task, so that "tasks I know" is answered
@@ -102,6 +102,7 @@ CREATE TABLE {ns}_operations (
 );
 CREATE INDEX {ns}_operations_of ON {ns}_operations (job, at);
 INSERT INTO {ns}_meta VALUES ('schema', 1), ('oldest_client', 1);
+INSERT INTO {ns}_counts VALUES (0, 0, 0);
 """,
 }
 

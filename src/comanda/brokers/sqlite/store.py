@@ -138,6 +138,19 @@ class Store:
                 self._writing.busy = False
 
     @contextmanager
+    def single(self) -> Iterator[Session]:
+        """For one durable statement that is a transaction of its own: the lock is held inside SQLite only.
+
+        Between the calls of a transaction this thread may wait for the interpreter, 5 ms a time, and all other writers
+        with it.
+        """
+        with self._turn(self._writing), self._translated():
+            self._refuse_nesting()
+            connection = self._open_writer()
+            self._set_durability(connection, True)
+            yield PatientSession(connection, self.text, self.deadline)
+
+    @contextmanager
     def read(self) -> Iterator[Session]:
         """A read transaction: all its statements see one moment."""
         if self._reading.connection is None:
