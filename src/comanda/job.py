@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -145,7 +145,7 @@ class Job(Generic[R_co]):
             state, version = self._found(seen)
             yield state
 
-    async def afollow(self, timeout: float | timedelta | None = None) -> AsyncIterator[State]:
+    async def afollow(self, timeout: float | timedelta | None = None) -> AsyncGenerator[State, None]:
         """Like `follow`."""
         version, state = await self._app.producer.run(self._version)
         yield state

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
@@ -211,7 +211,7 @@ class MessageQueue(Generic[T]):
                 raise
             held.acknowledge()
 
-    async def aconsume(self, timeout: Timeout = None) -> AsyncIterator[T]:
+    async def aconsume(self, timeout: Timeout = None) -> AsyncGenerator[T, None]:
         """Like `consume`; close it with `contextlib.aclosing` to give the current message back at once on `break`."""
         while True:
             try:
