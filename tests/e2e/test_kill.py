@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import select
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from types import ModuleType
 import pytest
 
 from comanda import Job
-from comanda.brokers.records import State
+from comanda.brokers.records import LIVE_STATES, JobFilter, State
 from comanda.ids import from_text
 
 from .conftest import Load
@@ -98,7 +99,10 @@ def test_no_job_is_lost_or_left_running_whoever_is_killed(
     chance = random.Random(f"{SEED} {victims.__name__}")  # noqa: S311 - moments, no secret
     jobs: list[Job[int]] = []
     worker = _start(launcher)
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS):
+        if victims is _child and turn % 4 == 3:  # a fresh one: else the next child starts ever later
+            assert worker.stop() == 0
+            worker = _start(launcher)
         progress.forget()
         batch = kitchen.app.enqueue_many(kitchen.cook.call(number) for number in range(JOBS))
         progress.wait_for(chance.randrange(1, JOBS))
@@ -109,12 +113,38 @@ def test_no_job_is_lost_or_left_running_whoever_is_killed(
             worker = _start(launcher)
         assert [job.result(SOON) for job in batch] == list(range(JOBS))
         assert time.monotonic() - killed_at < BOUND
-        if victims is _child:  # a fresh one: else the next child starts ever later
-            assert worker.stop() == 0
-            worker = _start(launcher)
         jobs += batch
     _check(kitchen, jobs)
     assert worker.stop() == 0
+
+
+@pytest.mark.timeout(300)
+def test_no_accepted_job_is_lost_when_the_web_process_is_killed_with_its_worker_beside_it(
+    launcher: Launcher, kitchen: ModuleType, progress: Progress
+) -> None:
+    chance = random.Random(f"{SEED} web")  # noqa: S311 - moments, no secret
+    web = _web(launcher, JOBS)
+    for left in reversed(range(ROUNDS)):
+        progress.wait_for(chance.randrange(1, JOBS // 2))
+        killed, killed_at = web, time.monotonic()
+        killed.kill()
+        web = _web(launcher, JOBS if left else 0)
+        killed.end()  # everybody who could write to its output has gone
+        for job_id in re.findall("accepted ([0-9a-f-]{36})", killed.output()):
+            assert kitchen.app.get_job(job_id).result(SOON) in range(JOBS)
+        assert time.monotonic() - killed_at < BOUND
+        progress.forget()
+    for job in kitchen.app.find_jobs(
+        JobFilter(states=LIVE_STATES), limit=JOBS
+    ):  # stored, and killed before it was said
+        assert job.result(SOON) in range(JOBS)
+    web.line("standing")
+    assert web.stop() == 0
+    assert {state for (_, state), number in kitchen.app.broker.counts().items() if number} == {State.SUCCESSFUL}
+
+
+def _web(launcher: Launcher, jobs: int) -> Process:
+    return launcher.python("-m", "tests.e2e.apps.kitchen_web", str(jobs))
 
 
 def _start(launcher: Launcher) -> Process:
