@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -73,3 +74,67 @@ def test_nothing_in_the_package_imports_pickle() -> None:
         if re.search(r"^\s*(from|import) (c?pickle|marshal|shelve|dill|cloudpickle)\b", path.read_text(), re.MULTILINE)
     ]
     assert found == []
+
+
+def fresh(program: str, directory: Path) -> str:
+    """Return what a fresh interpreter prints, working in `directory`."""
+    import comanda
+
+    start = f"import sys; sys.path[:0] = [{str(directory)!r}, {str(Path(comanda.__file__).parent.parent)!r}]\n"
+    command = [sys.executable, "-W", "error", "-c", start + textwrap.dedent(program)]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_making_an_app_opens_nothing(tmp_path: Path) -> None:
+    program = """
+        from comanda import Comanda
+        app = Comanda("sqlite:///queue.db")
+        task = app.task(name="one")(lambda: 1)
+        print(task(), app, "sqlite3" in sys.modules)
+    """
+    assert fresh(program, tmp_path) == "1 <Comanda comanda 1 tasks> False\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_test_kit_brings_no_test_framework(tmp_path: Path) -> None:
+    assert fresh("import comanda.testing; print('pytest' in sys.modules)", tmp_path) == "False\n"
+
+
+def test_an_app_in_memory_needs_no_sqlite(tmp_path: Path) -> None:
+    program = """
+        from comanda import Comanda
+        from comanda.testing import run_jobs
+        app = Comanda("memory://")
+        job = app.task(name="one")(lambda: 1).enqueue()
+        run_jobs(app)
+        print(job.result(), *(name for name in ("_sqlite3", "apsw", "comanda.brokers.sqlite") if name in sys.modules))
+        app.close()
+    """
+    assert fresh(program, tmp_path) == "1\n"
+
+
+def test_the_interpreter_s_library_brings_no_second_one_into_this_process(tmp_path: Path) -> None:
+    """Two SQLite libraries on one file in one process lose committed rows (R43)."""
+    program = """
+        from comanda import Comanda
+        app = Comanda("sqlite:///queue.db")
+        app.task(name="one")(lambda: 1).enqueue()
+        app.message_queue("letters").put(5)
+        print(app.message_queue("letters").get(), "apsw" in sys.modules)
+        app.close()
+    """
+    assert fresh(program, tmp_path) == "5 False\n"
+
+
+def test_an_integration_whose_package_is_missing_answers_with_the_command_that_brings_it(tmp_path: Path) -> None:
+    (tmp_path / "sqlalchemy.py").write_text("raise ImportError('hidden by the test')\n")
+    program = """
+        import comanda
+        try:
+            import comanda.sqlalchemy
+        except comanda.MissingExtra as error:
+            print(error)
+    """
+    assert fresh(program, tmp_path).endswith("pip install 'comanda[sqlalchemy]'\n")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 
+import pytest
+
 import comanda
+import comanda.testing
 from comanda import errors
 
 PUBLIC = {
@@ -78,3 +81,41 @@ def test_the_errors_are_one_tree_as_it_is_drawn() -> None:
         drawn = {level: known for level, known in drawn.items() if level < depth} | {depth: name}
     defined = {name for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, BaseException)}
     assert defined - {name for name in defined if name in (errors.__doc__ or "")} == set()
+
+
+def test_the_names_of_the_test_kit_are_these() -> None:
+    assert comanda.testing.__all__ == ["EnqueuedJob", "FakeClock", "assert_enqueued", "enqueued", "inline", "run_jobs"]
+    assert [name for name in comanda.testing.__all__ if not inspect.getdoc(getattr(comanda.testing, name))] == []
+
+
+PLAIN = [kind for kind in vars(errors).values() if inspect.isclass(kind) and "__init__" not in vars(kind)]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PLAIN if issubclass(kind, errors.ComandaError)])
+def test_the_docstring_of_an_error_is_its_default_message(kind: type[errors.ComandaError]) -> None:
+    assert str(kind()) == kind.__doc__
+    assert str(kind("said better")) == "said better"
+
+
+def test_a_copied_error_says_the_same_and_is_another_object() -> None:
+    uncertain = errors.EnqueueUncertain("42")
+    uncertain.add_note("a note")
+    uncertain.__cause__ = OSError(5, "I/O error")
+    copy = errors.copied(uncertain)
+    assert copy is not uncertain
+    assert isinstance(copy, errors.EnqueueUncertain)
+    assert (copy.job_id, str(copy), copy.__notes__) == ("42", str(uncertain), ["a note"])
+    assert copy.__cause__ is uncertain.__cause__
+    assert isinstance(errors.copied(FileNotFoundError(2, "no such file")), FileNotFoundError)
+
+
+def test_a_missing_extra_names_the_command_that_brings_it() -> None:
+    error = errors.MissingExtra("sqlalchemy", "comanda.sqlalchemy")
+    assert str(error) == "comanda.sqlalchemy needs an optional dependency: pip install 'comanda[sqlalchemy]'"
+    assert error.extra == "sqlalchemy"
+
+
+def test_a_later_run_lies_ahead() -> None:
+    assert errors.RetryLater(after=1.5).after.total_seconds() == 1.5
+    with pytest.raises(ValueError, match="must not be negative"):
+        errors.RetryLater(after=-1)
