@@ -13,6 +13,8 @@ import httpx
 import pytest
 import uvicorn
 
+from .model_server import Model
+
 ROOT = Path(__file__).parents[2]
 
 StartServer = Callable[..., httpx.Client]
@@ -85,3 +87,20 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     for server in servers:
         server.terminate()
         server.communicate()
+
+
+@pytest.fixture
+def language_model() -> Iterator[Model]:
+    """A language model at `url_of(it)`, for a test to say what it does."""
+    with Model() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.release.set()
+        server.shutdown()
+        thread.join()
+
+
+def url_of(model: Model) -> str:
+    """Return what OPENAI_BASE_URL has to be."""
+    return f"http://127.0.0.1:{model.server_port}/v1"

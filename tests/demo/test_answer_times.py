@@ -7,8 +7,8 @@ import time
 
 import httpx
 
-from .conftest import StartServer
-from .slow_model import slow_model
+from .conftest import StartServer, url_of
+from .model_server import Model, answers, waits_for_release
 
 POSTS = 60
 
@@ -27,21 +27,20 @@ def wait_for_tags(client: httpx.Client, log_id: int) -> None:
     assert client.get(f"/logs/{log_id}/events").text.count('"successful"') == 1
 
 
-def test_answers_take_no_longer_while_the_slow_step_hangs(start_server: StartServer) -> None:
-    with slow_model("Django") as model:
-        model.may_answer.set()
-        client = start_server(OPENAI_BASE_URL=model.url, DEV_GURO_TIMEOUT="100", NO_PROXY="127.0.0.1")
-        wait_for_tags(client, post(client)[0])
-        quick = [post(client) for _ in range(POSTS)]
-        for log_id, _ in quick:
-            wait_for_tags(client, log_id)
+def test_answers_take_no_longer_while_the_slow_step_hangs(start_server: StartServer, language_model: Model) -> None:
+    language_model.does(answers("Django"))
+    client = start_server(OPENAI_BASE_URL=url_of(language_model), DEV_GURO_TIMEOUT="100", NO_PROXY="127.0.0.1")
+    wait_for_tags(client, post(client)[0])
+    quick = [post(client) for _ in range(POSTS)]
+    for log_id, _ in quick:
+        wait_for_tags(client, log_id)
 
-        model.may_answer.clear()
-        model.asked.clear()
-        held = post(client)[0]
-        model.asked.wait()
-        slow = [post(client) for _ in range(POSTS)]
-        assert client.get(f"/logs/{held}").json()["job"]["state"] == "running"
+    language_model.does(waits_for_release)
+    language_model.arrived.clear()
+    held = post(client)[0]
+    language_model.arrived.wait()
+    slow = [post(client) for _ in range(POSTS)]
+    assert client.get(f"/logs/{held}").json()["job"]["state"] == "running"
 
     before, during = ([seconds for _, seconds in posts] for posts in (quick, slow))
     assert statistics.median(during) < 0.050

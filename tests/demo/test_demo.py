@@ -21,7 +21,8 @@ from comanda.demo.run import main
 from comanda.demo.server import listen
 from comanda.errors import ConfigurationError
 
-from .slow_model import slow_model
+from .conftest import url_of
+from .model_server import Model, answers, waits_for_release
 
 COMMAND = [sys.executable, "-m", "comanda", "demo"]
 IMPATIENT = "import sys; from comanda.demo import run; run.PATIENCE = 0.1; sys.exit(run.main(once=True, port=0))"
@@ -55,14 +56,15 @@ def finished(*command: str, directory: Path, **environment: str) -> tuple[int, s
 def test_once_shows_answer_times_and_all_tags_ends_with_0_and_can_be_repeated(tmp_path: Path) -> None:
     code, output, errors = finished(*COMMAND, "--once", "--port", "0", directory=tmp_path)
     assert (code, errors) == (0, "")
-    assert len(re.findall(r"^POST +201 in +\d+\.\d ms +No\. \d", output, re.MULTILINE)) == 3
-    assert re.search(
-        r"^tags +after +\d+ ms +No\. 1 +Django, Elasticsearch, ImaginaryNoneExistence Cloud$", output, re.MULTILINE
-    )
-    assert re.search(r"^tags .* Flask, FastAPI, PostgreSQL, Redis, Kubernetes$", output, re.MULTILINE)
-    assert re.search(r"^tags .* Go, Docker, Prometheus, Grafana$", output, re.MULTILINE)
+    assert len(re.findall(r"^POST +\d+\.\d ms  No\. \d  \w", output, re.MULTILINE)) == 3
+    assert sorted(re.findall(r"^tags +\d+\.\d ms  (No\. .*)$", output, re.MULTILINE)) == [
+        "No. 1  Django, Elasticsearch, ImaginaryNoneExistence Cloud",
+        "No. 2  Flask, FastAPI, PostgreSQL, Redis, Kubernetes",
+        "No. 3  Go, Docker, Prometheus, Grafana",
+    ]
     assert output.endswith("All tags came.\n")
-    assert "offline" in output
+    assert re.search(r"^extractor  offline ", output, re.MULTILINE)
+    assert re.search(r"^worker     ready after \d+\.\d s$", output, re.MULTILINE)
     assert stat.S_IMODE((tmp_path / ".comanda").stat().st_mode) == 0o700
     again, output, _ = finished(*COMMAND, "--once", "--port", "0", directory=tmp_path)
     assert again == 0
@@ -86,32 +88,45 @@ def test_it_serves_on_the_next_free_port_until_it_is_interrupted(tmp_path: Path)
     assert "<title>Dev-Guro</title>" in page.text
 
 
-def test_missing_tags_are_named_and_end_with_1(tmp_path: Path) -> None:
-    with slow_model("NONE") as model:
-        model.may_answer.set()
-        code, output, _ = finished(*COMMAND, "--once", "--port", "0", directory=tmp_path, OPENAI_BASE_URL=model.url)
+def test_missing_tags_are_named_and_end_with_1(tmp_path: Path, language_model: Model) -> None:
+    language_model.does(answers("NONE"))
+    url = url_of(language_model)
+    code, output, _ = finished(*COMMAND, "--once", "--port", "0", directory=tmp_path, OPENAI_BASE_URL=url)
     assert code == 1
     assert "missing: Django, Elasticsearch, ImaginaryNoneExistence Cloud" in output
     assert output.endswith("Not all tags came.\n")
     assert "at 127.0.0.1" in output
 
 
-def test_tags_that_do_not_come_in_time_end_with_1(tmp_path: Path) -> None:
-    with slow_model("Django") as model:
-        code, output, errors = finished(sys.executable, "-c", IMPATIENT, directory=tmp_path, OPENAI_BASE_URL=model.url)
+def test_tags_that_do_not_come_in_time_end_with_1(tmp_path: Path, language_model: Model) -> None:
+    language_model.does(waits_for_release)
+    url = url_of(language_model)
+    code, output, errors = finished(sys.executable, "-c", IMPATIENT, directory=tmp_path, OPENAI_BASE_URL=url)
     assert code == 1
     assert output.endswith("Not all tags came.\n")
     assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("memory://", "saves a log and its job in one transaction of one SQLite file, which memory:// does not offer"),
+        ("sqlite+apsw:///guro.db", "in one transaction of one SQLite file"),
+        ("mysql://ann:secret@localhost/guro", "unknown broker URL scheme 'mysql'"),
+        ("sqlite:///guro.db?mode=ro", "take no options"),
+    ],
+)
+def test_a_url_that_does_not_fit_is_refused(url: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(sentence)) as refused:
+        main(once=True, port=0, url=url)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("url", "code", "sentence"),
     [
-        ("memory://", 2, "saves a log and its job in one transaction of one SQLite file"),
-        ("sqlite+apsw:///guro.db", 2, "saves a log and its job in one transaction of one SQLite file"),
-        ("sqlite:////dev/null/guro/guro.db", 2, "the directory /dev/null/guro cannot be made"),
+        ("sqlite:////dev/null/guro/guro.db", 2, "the directory /dev/null/guro cannot be made: Not a directory"),
         ("sqlite:///broken.db", 3, "broken.db"),
-        ("mysql://localhost/guro", 2, "unknown broker URL scheme"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_refused_in_one_sentence(
@@ -138,8 +153,3 @@ def test_no_free_port_is_an_error_with_the_way_out() -> None:
         taken.listen()
         with pytest.raises(ConfigurationError, match="no port from 65535 to 65535 is free; name another one"):
             listen(65_535)
-
-
-def test_nothing_is_served_when_the_store_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="name a file"):
-        main(once=True, port=0, url="memory://")

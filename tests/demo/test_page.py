@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from comanda.worker.inline import run_jobs
 
 from .browser import CHROMIUM, Browser, Page
-from .slow_model import slow_model
+from .conftest import url_of
+from .model_server import Model, replies
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="no Chromium on the PATH")
 
@@ -57,11 +58,11 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     opened.close()
 
 
-def finish() -> int:
-    """Run the jobs that wait; return how many."""
+def finish(limit: int | None = None) -> int:
+    """Run the jobs that wait, at most `limit` attempts; return how many."""
     from comanda.demo.tasks import app
 
-    return run_jobs(app)
+    return run_jobs(app, limit)
 
 
 def save(page: Page, entry: str) -> None:
@@ -132,14 +133,15 @@ def test_a_log_without_technologies_says_so(page: Page) -> None:
     assert state(page) == "done, no technology found"
 
 
-def test_a_failed_attempt_is_shown_by_its_type(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_attempt_is_shown_by_its_type(
+    page: Page, language_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from comanda.demo.logs import job_of
 
+    language_model.does(replies("", 500))
+    monkeypatch.setenv("OPENAI_BASE_URL", url_of(language_model))
     save(page, "Django")
-    with slow_model("Django", failures=1) as model, monkeypatch.context() as environment:
-        model.may_answer.set()
-        environment.setenv("OPENAI_BASE_URL", model.url)
-        finish()
+    finish(limit=1)
     page.until(f"document.querySelector('{NEWEST}').dataset.state === 'scheduled'")
     assert state(page) == "waiting for another attempt, ExtractionFailed at attempt 1"
     waiting = job_of(page.evaluate(f"Number(document.querySelector('{NEWEST}').id.slice(4))"))

@@ -16,7 +16,8 @@ from comanda.brokers.records import JobFilter
 from comanda.ids import from_text
 from comanda.worker.inline import run_jobs
 
-from .slow_model import slow_model
+from .conftest import url_of
+from .model_server import Model, answers, replies
 
 SEED = (
     "Heute habe ich eine Anwendung mit Django geschrieben. Diese Anwendung schreibt Informationen nach Elasticsearch "
@@ -60,7 +61,7 @@ def run_now(job: Job[Any]) -> None:
     from comanda.demo.tasks import app
 
     app.broker.reschedule(JobFilter(ids=(from_text(job.id),)), due=app.now())
-    assert run_jobs(app) == 1
+    assert run_jobs(app, limit=1) == 1
 
 
 def test_a_posted_log_has_its_tags_within_a_second_in_one_process(client: httpx.Client) -> None:
@@ -171,21 +172,20 @@ def test_the_job_of_a_log_that_is_gone_ends_in_peace(client: httpx.Client) -> No
 
 
 def test_a_model_that_fails_twice_gives_one_result_and_three_attempts(
-    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    client: httpx.Client, language_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from comanda.demo.tasks import app
 
+    language_model.does(replies("", 500), replies("", 503), answers("\n".join(TAGS)))
+    monkeypatch.setenv("OPENAI_BASE_URL", url_of(language_model))
     log_id = save(client)
     job = job_of(log_id)
-    with slow_model("\n".join(TAGS), failures=2) as model:
-        model.may_answer.set()
-        monkeypatch.setenv("OPENAI_BASE_URL", model.url)
-        assert run_jobs(app) == 1
-        waiting = client.get(f"/logs/{log_id}")
-        run_now(job)
-        run_now(job)
+    assert run_jobs(app, limit=1) == 1
+    waiting = client.get(f"/logs/{log_id}")
     assert waiting.json()["job"] == {"state": "scheduled", "attempts": 1, "error": "ExtractionFailed"}
     assert "500" not in waiting.text  # the error's text stays inside
+    run_now(job)
+    run_now(job)
     log = read(client, log_id)
     assert log["job"] == {"state": "successful", "attempts": 3, "error": None}
     assert values(log) == TAGS

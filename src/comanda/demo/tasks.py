@@ -11,6 +11,10 @@ from comanda import Comanda, Retry
 
 from .database import DATABASE, TECH_STACK, Log, Tag, engine, now
 from .extract import extract
+from .extract.catalogue import catalogue
+
+catalogue()
+"""Read while one thread runs: msgspec (0.22) crashes the process when several use a type for the first time at once."""
 
 app = Comanda(f"sqlite:///{quote(str(DATABASE))}")
 

@@ -26,22 +26,26 @@ class Terminal:
         """
         if wanted_port is not None:
             self._line(f"Port {wanted_port} is taken; this is the next free one.", style="yellow")
-        self._fact("Dev-Guro", address, f"the API: {address}/docs", style="bold cyan")
-        self._fact("store", str(database), "logs, tags and jobs in one SQLite file")
-        self._fact("extractor", *_extractor())
+        self._fact("Dev-Guro", address, style="bold cyan")
+        self._fact("API", f"{address}/docs")
+        self._fact("store", str(database))
+        self._fact("extractor", _extractor())
+
+    def ready(self, seconds: float) -> None:
+        """Say how long the worker took to be there."""
+        self._fact("worker", f"ready after {seconds:.1f} s")
         self._line()
 
     def posted(self, posted: Posted, entry: str) -> None:
         """Say how long an answer took."""
-        self._event("POST", f"201 in {posted.milliseconds:5.1f} ms", posted.id, entry, style="cyan")
+        self._event("POST", posted.milliseconds, posted.id, entry, style="cyan", cut=True)
 
     def tagged(self, log_id: int, seconds: float, tagged: Tagged, missing: list[str]) -> None:
         """Say what was found, and what should have been."""
-        found = ", ".join(tagged.tags) or f"no tags, the job is {tagged.state}"
-        lack = f" (missing: {', '.join(missing)})" if missing else ""
-        self._event(
-            "tags", f"after {seconds * 1000:5.0f} ms", log_id, found + lack, style="red" if missing else "green"
-        )
+        text = ", ".join(tagged.tags) or f"no tags, the job is {tagged.state}"
+        if missing:
+            text += f" (missing: {', '.join(missing)})"
+        self._event("tags", seconds * 1000, log_id, text, style="red" if missing else "green", cut=False)
 
     def trouble(self, sentence: str) -> None:
         """Say what went wrong."""
@@ -51,23 +55,22 @@ class Terminal:
         """Say how it ended, and what can be done now."""
         self._line()
         verdict = "All tags came." if complete else "Not all tags came."
-        self._line(
-            verdict if once else f"{verdict} Serving until Ctrl-C.", style="bold green" if complete else "bold red"
-        )
+        sentence = verdict if once else f"{verdict} Serving until Ctrl-C."
+        self._line(sentence, style="bold green" if complete else "bold red")
 
-    def _fact(self, name: str, value: str, remark: str, style: str = "") -> None:
-        self._console.print(Text.assemble((f"{name:<11}", "dim"), (one_line(value), style), ("   " + remark, "dim")))
+    def _fact(self, name: str, value: str, style: str = "") -> None:
+        self._console.print(Text.assemble((f"{name:<11}", "dim"), (one_line(value), style)))
 
-    def _event(self, kind: str, time: str, log_id: int, text: str, *, style: str) -> None:
-        line = Text.assemble((f"{kind:<6}", style), f"{time:<17}", (f"No. {log_id:<4}", "dim"), one_line(text))
-        self._console.print(line, no_wrap=True, overflow="ellipsis")
+    def _event(self, kind: str, milliseconds: float, log_id: int, text: str, *, style: str, cut: bool) -> None:
+        line = Text.assemble((kind, style), f"{milliseconds:8.1f} ms  ", (f"No. {log_id}  ", "dim"), one_line(text))
+        self._console.print(line, no_wrap=cut, overflow="ellipsis" if cut else "fold")
 
     def _line(self, sentence: str = "", style: str = "") -> None:
         self._console.print(Text(sentence, style))
 
 
-def _extractor() -> tuple[str, str]:
+def _extractor() -> str:
     endpoint = configured()
     if endpoint is None:
-        return "offline", "with OPENAI_API_KEY or OPENAI_BASE_URL set, a language model is asked instead"
-    return f"{endpoint.model} at {endpoint.host}", "OPENAI_API_KEY or OPENAI_BASE_URL is set"
+        return "offline (OPENAI_API_KEY or OPENAI_BASE_URL brings a language model)"
+    return f"{endpoint.model} at {endpoint.host} (by OPENAI_API_KEY or OPENAI_BASE_URL)"
