@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigurationError
+from .settings import working_directory
 
 if TYPE_CHECKING:
     from .app import Comanda
@@ -21,7 +21,7 @@ def load_app(path: str) -> Comanda:
     """
     from .app import Comanda
 
-    directory = str(Path.cwd())
+    directory = str(working_directory())
     if directory not in sys.path:
         sys.path.insert(0, directory)
     module_name, _, attribute = path.partition(":")

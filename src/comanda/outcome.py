@@ -14,6 +14,9 @@ from .secret import mask
 MESSAGE_LIMIT = 2_000
 """Characters kept of an exception's text."""
 
+NAME_LIMIT = 200
+"""Characters kept of the name of an exception's class."""
+
 TRACEBACK_LIMIT = 20_000
 """Characters kept of a traceback: its end, where the cause stands."""
 
@@ -52,7 +55,7 @@ def _delay(job: Claimed, error: BaseException, retry: Retry, failure: Failure) -
     try:
         return retry.next_delay(job.attempt - job.crashes, error), failure
     except BaseException as broken:  # noqa: BLE001 - nothing a user's function raises may stop an outcome (R26)
-        note = f"{failure.message} (and its retry policy raised {type(broken).__name__}, so it was given up)"
+        note = f"{failure.message} (and its retry policy raised {_name(broken)}, so it was given up)"
         return None, Failure(failure.type, note, failure.traceback, failure.reason)
 
 
@@ -72,22 +75,33 @@ def handed_back(job: Claimed, delay: Micros = 0) -> Outcome:
     return Outcome(job, Kind.RELEASE, delay=delay)
 
 
+def unspeakable(job: Claimed, broken: BaseException, started_at: Micros, finished_at: Micros) -> Outcome:
+    """Return the failure of a task that raised an exception whose own code raised `broken` when it was looked at."""
+    note = f"the task raised an exception that cannot be told: looking at it raised {_name(broken)}"
+    return Outcome(job, Kind.FAILURE, started_at, finished_at, None, Failure("Exception", note, "", "exception"))
+
+
 def describe(error: BaseException, secrets: Sequence[str] = (), *, reason: str = "exception") -> Failure:
     """Return an exception as text: type name, message and traceback, capped, storable, with secrets masked."""
     try:
         message = str(error)
     except BaseException as broken:  # noqa: BLE001 - a failing __str__ must not hide the failure (R26)
-        message = f"<its text could not be made: {type(broken).__name__}>"
+        message = f"<its text could not be made: {_name(broken)}>"
     try:
         text = "".join(traceback.format_exception(error))
     except BaseException as broken:  # noqa: BLE001 - the same for the traceback
-        text = f"<its traceback could not be made: {type(broken).__name__}>"
+        text = f"<its traceback could not be made: {_name(broken)}>"
     return Failure(
-        type(error).__qualname__,
+        _name(error),
         _storable(mask(message, secrets))[:MESSAGE_LIMIT],
         _storable(mask(text, secrets))[-TRACEBACK_LIMIT:],
         reason,
     )
+
+
+def _name(error: BaseException) -> str:
+    """Return the name of the exception's class, past a metaclass of the user's, and of a length and form to store."""
+    return _storable(type.__dict__["__qualname__"].__get__(type(error)))[:NAME_LIMIT]
 
 
 def _storable(text: str) -> str:

@@ -86,7 +86,7 @@ def load(
     """
     merged: dict[str, Any] = {}
     for source, values, lax in (
-        *_files(directory or Path.cwd()),
+        *_files(directory or working_directory()),
         ("the environment", _from_environment(environment), True),
         ("Comanda(…)", {key: value for key, value in keywords.items() if value is not None}, False),
     ):
@@ -94,20 +94,32 @@ def load(
     return Settings(**merged)
 
 
+def working_directory() -> Path:
+    """Return where this process works; raises ConfigurationError when that directory was removed or is closed to us."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        sentence = f"the working directory cannot be read: {error.strerror}; start in another one"
+        raise ConfigurationError(sentence) from None
+
+
 def _files(directory: Path) -> list[tuple[str, Mapping[str, Any], bool]]:
     own = directory / "comanda.toml"
-    if own.is_file():
-        return [(str(own), _parse(own), False)]
+    if (values := _parse(own)) is not None:
+        return [(str(own), values, False)]
     project = directory / "pyproject.toml"
-    if project.is_file():
+    if (values := _parse(project)) is not None:
         source = f"[tool.comanda] in {project}"
-        return [(source, _table(source, _parse(project), "tool", "comanda"), False)]
+        return [(source, _table(source, values, "tool", "comanda"), False)]
     return []
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def _parse(path: Path) -> dict[str, Any] | None:
+    """Return what the file says, None when there is no such file; one that may not be looked for is no absent file."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:

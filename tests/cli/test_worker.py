@@ -83,8 +83,9 @@ def test_waiting_prints_the_result_and_a_failure_is_exit_1(place: Path) -> None:
         ("broken:app", "1 / 0\n", 2, "broken:app cannot be imported: ZeroDivisionError"),
         ("broken:app", "import comanda\napp = comanda.Comanda('mysql://x')\n", 2, "unknown broker URL scheme 'mysql'"),
         ("broken:app", "import comanda\napp = comanda.Comanda('sqlite:///no/shop.db')\n", 3, "is not a directory"),
+        ("broken:app", "import comanda\napp = comanda.Comanda('memory://')\n", 2, "live inside the process that"),
     ],
-    ids=["module", "error", "scheme", "directory"],
+    ids=["module", "error", "scheme", "directory", "memory"],
 )
 def test_a_worker_that_cannot_begin_says_why_and_ends(
     workplace: Path, app: str, text: str, code: int, sentence: str

@@ -111,9 +111,11 @@ class Attempt:
 
     def raised(self, error: BaseException | None, finished_at: Micros) -> Outcome:
         """Return the outcome of a call that raised `error`; what it was told beats what it raised in answer."""
-        return outcome.raised(
-            self.job, self._judged(error), self.retry, self.started_at, finished_at, self.current.secrets
-        )
+        try:
+            judged = self._judged(error)
+            return outcome.raised(self.job, judged, self.retry, self.started_at, finished_at, self.current.secrets)
+        except BaseException as broken:  # noqa: BLE001 - an exception's class is the user's code as well (R26)
+            return outcome.unspeakable(self.job, broken, self.started_at, finished_at)
 
     def _judged(self, error: BaseException | None) -> BaseException:
         judged: BaseException

@@ -20,9 +20,10 @@ from typing import Any
 
 from .. import logs
 from ..app import Comanda
+from ..brokers.base import Capability
 from ..brokers.factory import open_broker
 from ..brokers.records import Claimed, WorkerInfo
-from ..errors import BrokerError, ComandaError
+from ..errors import BrokerError, ComandaError, NotSupported
 from ..loading import load_app
 from ..version import __version__
 from . import messages
@@ -230,6 +231,7 @@ def _begin(channel: Channel, work: messages.Work) -> Child | None:
     try:
         app = load_app(work.app)
         logs.configure(work.log_level or app.settings.log_level)
+        _refuse_private(app)
         child = Child(channel, work, app)
     except BrokerError as error:
         channel.send(messages.Refused(str(error), 3))
@@ -244,6 +246,15 @@ def _begin(channel: Channel, work: messages.Work) -> Child | None:
         sys.setswitchinterval(SWITCH)
         return child
     return None
+
+
+def _refuse_private(app: Comanda) -> None:
+    """Raise NotSupported for a store that lives inside its own process: this one would be empty for ever."""
+    if Capability.CROSS_PROCESS not in app.broker.capabilities:
+        raise NotSupported(
+            f"jobs on {app.url} live inside the process that enqueues them, where no worker can see them: "
+            "call app.start_worker() there, or name a file, such as sqlite:///shop.db"
+        )
 
 
 def _myself(tasks: tuple[str, ...], queues: tuple[str, ...] | None) -> WorkerInfo:
