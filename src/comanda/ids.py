@@ -17,6 +17,10 @@ _lock = threading.Lock()
 _last = 0
 """Millisecond and counter (12 bits) of the newest id of this process."""
 
+_SUPPLY = 1024
+_noise = b""
+"""Random bytes not used yet."""
+
 
 def new_ids(count: int) -> list[bytes]:
     """Return `count` UUIDv7 in ascending order, above every earlier one of this process.
@@ -24,30 +28,37 @@ def new_ids(count: int) -> list[bytes]:
     The 12 bits after the version count up inside a millisecond (RFC 9562 section 6.2, method 1) and carry over into the
     next; the 62 bits behind stay random.
     """
-    first = _reserve(count)
-    noise = os.urandom(8 * count)
+    first, noise = _reserve(count)
     made = []
     for index in range(count):
         stamp, counter = divmod(first + index, 0x1000)
-        head = (stamp << 16) | 0x7000 | counter
-        tail = noise[8 * index : 8 * index + 8]
-        made.append(head.to_bytes(8, "big") + bytes((tail[0] & 0x3F | 0x80,)) + tail[1:])
+        random = int.from_bytes(noise[8 * index : 8 * index + 8], "big") >> 2
+        made.append((stamp << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | random).to_bytes(16, "big"))
     return made
 
 
-def _reserve(count: int) -> int:
-    """Return the first of `count` consecutive heads that nobody else in this process gets."""
-    global _last  # noqa: PLW0603 - the order of ids is a fact about the process
+def _reserve(count: int) -> tuple[int, bytes]:
+    """Return the first of `count` consecutive heads and the noise behind them, which nobody else gets.
+
+    The noise comes from a supply: each `os.urandom` lets go of the interpreter, and among eight threads that enqueue
+    one by one it then goes to another one.
+    """
+    global _last, _noise  # noqa: PLW0603 - the order of ids is a fact about the process
+    size = 8 * count
     with _lock:
         first = max(time.time_ns() // 1_000_000 << 12, _last + 1)
         _last = first + count - 1
-    return first
+        if len(_noise) < size:
+            _noise = os.urandom(max(_SUPPLY, size))
+        taken, _noise = _noise[:size], _noise[size:]
+    return first, taken
 
 
 def _forget() -> None:
-    """After a fork, in the child: a thread that held the lock is not here."""
-    global _lock  # noqa: PLW0603 - as above
+    """After a fork, in the child: a thread that held the lock is not here, and the parent will use the noise."""
+    global _lock, _noise  # noqa: PLW0603 - as above
     _lock = threading.Lock()
+    _noise = b""
 
 
 os.register_at_fork(after_in_child=_forget)

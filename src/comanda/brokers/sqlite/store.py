@@ -100,7 +100,7 @@ class Store:
 
     def open(self) -> None:
         """Open the file and bring its schema up to date."""
-        with self._turn(self._writing), self._translated():
+        with self._use(self._writing):
             self._open_writer()
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class Store:
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Session]:
         """A write transaction. Not `durable`: its commit does not wait for the disk (claims and heartbeats only)."""
-        with self._turn(self._writing), self._translated():
+        with self._use(self._writing):
             self._refuse_nesting()
             connection = self._open_writer()
             self._set_durability(connection, durable)
@@ -144,7 +144,7 @@ class Store:
         Between the calls of a transaction this thread may wait for the interpreter, 5 ms a time, and all other writers
         with it.
         """
-        with self._turn(self._writing), self._translated():
+        with self._use(self._writing):
             self._refuse_nesting()
             connection = self._open_writer()
             self._set_durability(connection, True)
@@ -155,7 +155,7 @@ class Store:
         """A read transaction: all its statements see one moment."""
         if self._reading.connection is None:
             self.open()
-        with self._turn(self._reading), self._translated():
+        with self._use(self._reading):
             connection = self._reading.open(self.generation)
             connection.execute("BEGIN")
             try:
@@ -166,7 +166,7 @@ class Store:
     @contextmanager
     def peek(self) -> Iterator[Session]:
         """Single reads on the writing connection without a transaction: the cheap look before a claim (F34)."""
-        with self._turn(self._writing), self._translated():
+        with self._use(self._writing):
             yield PatientSession(self._open_writer(), self.text, self.deadline)
 
     def _open_writer(self) -> Connection:
@@ -207,20 +207,16 @@ class Store:
             self._full = full
 
     @contextmanager
-    def _turn(self, side: Side) -> Iterator[None]:
+    def _use(self, side: Side) -> Iterator[None]:
+        """Wait for the turn of this thread, and give the library's errors comanda's names.
+
+        Each error starts a new generation of connections.
+        """
         if not side.lock.acquire(timeout=self.deadline):
             raise BrokerTimeout(
                 f"the database {self.path} was in use by another thread of this process for {self.deadline:g} s; "
                 "nothing was written. Keep the body of transaction() short"
             )
-        try:
-            yield
-        finally:
-            side.lock.release()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Give the library's errors comanda's names; each starts a new generation of connections."""
         try:
             yield
         except ComandaError:
@@ -230,6 +226,8 @@ class Store:
                 raise
             self.generation += 1
             raise translate(error, self.path, self.deadline) from error
+        finally:
+            side.lock.release()
 
 
 _orphans: list[Connection] = []

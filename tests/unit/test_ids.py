@@ -1,0 +1,38 @@
+"""Public job ids: UUIDv7, ascending, and never the same in two processes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import RFC_4122, UUID
+
+from comanda.ids import from_text, new_ids, to_text
+from tests.brokers.sqlite_files import in_child
+
+
+def test_ids_are_uuids_of_version_7() -> None:
+    for made in new_ids(5000):
+        read = UUID(bytes=made)
+        assert (read.version, read.variant) == (7, RFC_4122)
+        assert from_text(to_text(made)) == from_text(read) == made
+
+
+def test_ids_ascend_through_batches_of_any_size() -> None:
+    """More of them than a millisecond has numbers, and more than the supply of noise has bytes."""
+    made = [job_id for size in (1, 1, 7, 5000, 1, 300) for job_id in new_ids(size)]
+    assert made == sorted(set(made))
+
+
+def test_threads_get_different_ids() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = [job_id for ids in pool.map(new_ids, [3] * 2000) for job_id in ids]
+    assert len(set(made)) == 6000
+
+
+def test_a_forked_process_has_noise_of_its_own() -> None:
+    """It inherits the numbers and would give out its parent's ids, were it not for the random bits behind them."""
+    new_ids(1)
+    mine: list[bytes] = []
+    theirs = in_child(lambda: " ".join(job_id.hex() for job_id in new_ids(20)), lambda: mine.extend(new_ids(20)))
+    tails = {job_id.hex()[16:] for job_id in mine}
+    assert len(tails) == 20
+    assert tails.isdisjoint(text[16:] for text in theirs.split())
