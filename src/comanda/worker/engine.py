@@ -219,4 +219,6 @@ class Engine:
         if self._lost:
             return True
         idle = not (self._executors.waiting or self._results.has_news() or self._unsettled)
-        return (idle and not self._executors.slots.busy()) or time.monotonic() >= self._stop_by
+        slots = self._executors.slots
+        # An attempt that ignores its time limit ends with this process only: nothing is won by waiting for it.
+        return (idle and slots.busy() <= slots.stuck()) or time.monotonic() >= self._stop_by

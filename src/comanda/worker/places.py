@@ -14,6 +14,10 @@ from .backoff import Backoff
 SETTLED = 30.0
 """Seconds of life after which a child's end counts as the first again."""
 
+LONGEST_AT_WORK = 2.0
+"""Seconds that a place stays empty at most after a child that had begun to work. A job that kills its child does so
+three times (guarantee 5) and must not hold up the others for 30 s each; those pauses are for apps that cannot start."""
+
 
 class ChildProcess:
     """A running child: its process, the channel to it, and what it has said so far."""
@@ -82,6 +86,8 @@ class Place:
             self._ends = 0
             self._backoff.reset()
         pause = 0.0 if at_once or not self._ends else self._backoff.next()
+        if self.child is not None and self.child.ready is not None:
+            pause = min(pause, LONGEST_AT_WORK)
         self._ends += not at_once
         self.child = None
         self.due = time.monotonic() + pause

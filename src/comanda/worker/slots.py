@@ -49,6 +49,10 @@ class Slots:
         """Return how many slots are taken."""
         return self.count - len(self.free)
 
+    def stuck(self) -> int:
+        """Return how many are taken by attempts that go on although their time is over."""
+        return sum(attempt.stuck for attempt in self.running())
+
 
 class Results:
     """Where executors leave outcomes, and how they tell the storage thread that waits for them."""
