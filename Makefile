@@ -41,8 +41,8 @@ coverage: $(TEST_READY)  ## run the suite under coverage, child processes too; f
 		branches = json.load(sys.stdin)["totals"]["percent_branches_covered"]; \
 		sys.exit(print(f"branches covered: {branches:.1f} % (at least 90)") or branches < 90)'
 
-bench: $(TEST_READY)  ## measure against the bare loops; ARGS=… goes to benchmarks/run.py
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+bench: $(TEST_READY)  ## measure against the bare loops; ARGS=… goes to benchmarks.run
+	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 lock:  ## write requirements/*.txt again; ARGS=--upgrade takes versions at least 7 days old
 	@test -x $(BIN)/uv || $(MAKE) --no-print-directory $(TEST_READY)  # no stamp: a lock that no longer installs must be mendable
