@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -32,8 +33,14 @@ print(json.dumps({"modules": sorted(sys.modules), "events": events, "threads": t
 """
 
 
+def _bare() -> dict[str, str]:
+    """The environment without coverage's: measuring imports a driver by itself."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+
+
 def look() -> dict[str, list[str] | int]:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", _LOOK], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-W", "error", "-c", _LOOK]
+    done = subprocess.run(command, env=_bare(), capture_output=True, text=True, check=True)
     found: dict[str, list[str] | int] = json.loads(done.stdout)
     return found
 
@@ -82,7 +89,7 @@ def fresh(program: str, directory: Path) -> str:
 
     start = f"import sys; sys.path[:0] = [{str(directory)!r}, {str(Path(comanda.__file__).parent.parent)!r}]\n"
     command = [sys.executable, "-W", "error", "-c", start + textwrap.dedent(program)]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=directory, env=_bare(), capture_output=True, text=True, check=False)
     assert done.stderr == ""
     return done.stdout
 

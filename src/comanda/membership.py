@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import socket
@@ -11,11 +12,13 @@ from collections import deque
 
 from .brokers.base import Broker
 from .brokers.records import MESSAGE, Claimed, Demand, Outcome, WorkerInfo
-from .errors import BrokerError
+from .errors import BrokerError, ComandaError
 from .settings import Settings
 from .version import __version__
 from .worker import presence
 from .worker.presence import Presence
+
+_log = logging.getLogger("comanda.messages")
 
 SLOTS = 64
 """Messages of this process that can be marked as being worked on."""
@@ -117,8 +120,8 @@ class Membership:
                     jitter = random.uniform(0.9, 1.1)  # noqa: S311 - no secret
                     rescue_at = time.monotonic() + self._settings.rescue * jitter
                     rescue_once(self._broker, self._settings.lease)
-            except BrokerError:  # the next turn tries again; until then the lease runs
-                continue
+            except (ComandaError, OSError) as error:  # the next turn tries again; until then the lease runs
+                _log.warning("this consumer could not renew its lease or look for dead workers: %s", error)
 
     def _beat(self) -> None:
         owner = self._owner

@@ -366,6 +366,49 @@ def test_a_caller_whose_write_was_sent_does_not_know_whether_its_job_exists(
     assert theirs in store.batches[1]
 
 
+def test_an_answer_in_the_very_moment_of_the_deadline_counts(impatient: tuple[NewJob, threading.Event]) -> None:
+    theirs, deadline = impatient
+    store = Store()
+    commits = grouped(store.enqueue)
+    first = Caller(commits, job())
+    store.entered()
+    heir = line_up(commits, 1)[0]
+    follower = line_up(commits, 1, lambda: theirs)[0]
+    store.let_go(2)
+    first.join()
+    heir.join()
+    deadline.set()
+    assert [answer.id for answer in follower.join().answers] == [theirs.id]
+
+
+async def test_coroutines_whose_batch_is_uncertain_are_told_their_own_jobs_ids(
+    impatient: tuple[NewJob, threading.Event],
+) -> None:
+    """The storage thread follows another thread's commit, and its patience ends."""
+    theirs, deadline = impatient
+    store = Store()
+    producer = producer_on(store)
+    producer._commits = grouped(store.enqueue)
+    first = Caller(producer._commits, job())
+    store.entered()
+    heir = line_up(producer._commits, 1)[0]
+    other = job()
+    enqueueing = [asyncio.create_task(producer.aenqueue([one])) for one in (theirs, other)]
+    await asyncio.to_thread(waiting, producer._commits, 2)
+    store.let_go()
+    await asyncio.to_thread(store.entered)
+    deadline.set()
+    results = await asyncio.gather(*enqueueing, return_exceptions=True)
+    assert [result.job_id for result in results if isinstance(result, EnqueueUncertain)] == [
+        to_text(theirs.id),
+        to_text(other.id),
+    ]
+    store.let_go()
+    for caller in (first, heir):
+        assert caller.join().error is None
+    producer.close()
+
+
 def test_what_is_enqueued_again_after_uncertainty_exists_once(app: Comanda) -> None:
     """The first write does arrive, after its caller has given up."""
     task = app.task(name="note")(lambda: None)

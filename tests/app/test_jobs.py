@@ -351,6 +351,37 @@ def test_closing_the_app_ends_the_waiting(app: Comanda) -> None:
     assert isinstance(waiter.ended(), BrokerUnavailable)
 
 
+def test_a_loop_that_was_closed_while_it_waited_disturbs_nobody(app: Comanda) -> None:
+    first, second = (app.task(double).enqueue(number) for number in range(2))
+    looks = Looks(app)
+    loop = asyncio.new_event_loop()
+    abandoned = loop.create_task(first.aresult())
+    loop.run_until_complete(asyncio.to_thread(looks.at, 1))
+    loop.close()
+    waiter = Waiter(second)
+    looks.at(2)
+    worker = Worker(app)
+    worker.succeed(worker.claim(2))
+    assert waiter.ended() == 42
+    assert not abandoned.done()
+
+
+def test_a_bell_that_cannot_be_heard_for_a_while_is_listened_for_again(
+    memory_app: Comanda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = memory_app.task(double).enqueue(21)
+    run_jobs(memory_app)
+    wait, failures = memory_app.broker.wait_for_change, [BrokerUnavailable(), BrokerUnavailable()]
+
+    def unreliable(timeout: float) -> None:
+        if failures:
+            raise failures.pop()
+        wait(timeout)
+
+    monkeypatch.setattr(memory_app.broker, "wait_for_change", unreliable)
+    assert job.result(timeout=LONG) == 42
+
+
 def test_a_store_that_is_out_of_reach_is_waited_for(memory_app: Comanda, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "POLL", 0.001)
     job = memory_app.task(double).enqueue(21)

@@ -34,7 +34,7 @@ from comanda import (
     listener,
 )
 from comanda.brokers.records import JobFilter
-from comanda.membership import Membership
+from comanda.membership import Membership, rescue_once
 from comanda.testing import FakeClock
 
 from .conftest import MakeApp
@@ -376,6 +376,34 @@ async def test_every_verb_has_its_twin_for_coroutines(letters: MessageQueue[Any]
         await letters.aget(block=False)
 
 
+async def test_aconsume_acknowledges_when_the_next_message_is_asked_for(
+    app: Comanda, letters: MessageQueue[Any]
+) -> None:
+    await letters.aput("a", "b")
+    messages = letters.aconsume(timeout=0)
+    assert await anext(messages) == "a"
+    assert await asyncio.to_thread(states, app) == [State.RUNNING, State.READY]
+    assert [message async for message in messages] == ["b"]
+    assert await asyncio.to_thread(states, app) == []
+
+
+async def test_a_cancelled_areceive_gives_its_message_back_uncharged(letters: MessageQueue[Any]) -> None:
+    began = asyncio.Event()
+
+    async def work() -> None:
+        async with letters.areceive(timeout=LONG):
+            began.set()
+            await asyncio.Event().wait()
+
+    await letters.aput("a")
+    working = asyncio.create_task(work())
+    await asyncio.wait_for(began.wait(), LONG)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert [message.attempt for message in await letters.apeek()] == [0]
+
+
 async def test_blocking_verbs_are_refused_on_a_running_loop(letters: MessageQueue[Any]) -> None:
     refused: list[Callable[[], object]] = [
         lambda: letters.put(1),
@@ -491,6 +519,19 @@ async def test_many_waiting_coroutines_leave_the_loop_s_executor_alone(app: Coma
     assert sorted(await asyncio.gather(*takers)) == list(range(40))
 
 
+def test_a_loop_that_was_closed_while_it_waited_disturbs_nobody(app: Comanda, letters: MessageQueue[Any]) -> None:
+    loop = asyncio.new_event_loop()
+    line_up = Line(app)
+    abandoned = loop.create_task(letters.aget())
+    loop.run_until_complete(asyncio.to_thread(line_up.formed, 1))
+    loop.close()
+    assert not abandoned.done()
+    taker = Taker(letters)
+    line_up.formed(2)
+    letters.put("a")
+    assert taker.ended() == "a"
+
+
 def test_closing_the_app_ends_the_waiting(app: Comanda, letters: MessageQueue[Any]) -> None:
     line_up = Line(app)
     taker = Taker(letters)
@@ -561,6 +602,43 @@ def test_heartbeats_come_as_often_as_the_settings_say(make_app: MakeApp) -> None
     app.message_queue("letters").put("a")
     assert app.message_queue("letters").get() == "a"
     assert all(beaten.acquire(timeout=LONG) for _ in range(3))
+
+
+def test_a_store_that_is_out_of_reach_for_a_while_does_not_end_the_heartbeats(
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app("memory", heartbeat=0.01, rescue=3_600, lease=1)
+    beaten = threading.Semaphore(0)
+    heartbeat, failures = app.broker.heartbeat, [BrokerUnavailable("the disk is gone"), OSError(13, "no permission")]
+
+    def unreliable(owners: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        beaten.release()
+        return heartbeat(owners)
+
+    app.broker.heartbeat = unreliable  # type: ignore[method-assign]
+    app.message_queue("letters").put("a")
+    assert app.message_queue("letters").get() == "a"
+    assert beaten.acquire(timeout=LONG)
+    assert ["could not renew its lease" in record.getMessage() for record in caplog.records] == [True, True]
+
+
+@pytest.mark.parametrize("scheme", ["memory", "sqlite"])
+def test_a_consumer_buries_whoever_has_been_silent_for_a_lease(make_app: MakeApp, scheme: str) -> None:
+    clock = FakeClock()
+    app = make_app(scheme, clock=clock)
+    letters = app.message_queue("letters")
+    letters.put("a")
+    silent = Membership(app.broker, app.settings)
+    silent._serve = lambda: None  # type: ignore[method-assign] # no heartbeats
+    assert silent.claim("letters") is not None
+    rescue_once(app.broker, lease=10)
+    clock.advance(11)
+    assert len(letters) == 0
+    rescue_once(app.broker, lease=10)
+    assert len(letters) == 1
+    silent.close()
 
 
 def test_more_messages_than_slots_can_be_held(app: Comanda, letters: MessageQueue[Any]) -> None:

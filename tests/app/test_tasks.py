@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,7 @@ def test_a_declared_function_keeps_its_name_its_docstring_and_its_call(memory_ap
     assert isinstance(task, SyncTask)
     assert (task.name, task.__doc__) == (f"{__name__}.add", "Add two numbers.")
     assert str(inspect.signature(task)) == "(a: 'int', b: 'int' = 1) -> 'int'"
+    assert repr(task) == f"<Task {__name__}.add>"
     assert task(1, b=2) == 3
     assert memory_app.find_jobs() == []
 
@@ -138,20 +139,27 @@ def test_a_task_of_the_program_itself_takes_its_import_name(tmp_path: Path) -> N
     assert printed == "shop.send\n"
 
 
+def test_a_program_that_lists_itself_is_not_imported_twice(tmp_path: Path) -> None:
+    rest = "import sys\ndef plain() -> None: ...\nprint(*app.tasks, 'shop' in sys.modules)"
+    assert run_program(tmp_path, "shop.py", rest, modules=["shop"]) == "shop.send shop.plain False\n"
+
+
 def test_a_task_of_a_program_run_with_dash_m_takes_its_import_name(tmp_path: Path) -> None:
     (tmp_path / "market").mkdir()
     printed = run_program(tmp_path, "market/__main__.py", "print(send.name)", module="market")
     assert printed == "market.send\n"
 
 
-def run_program(directory: Path, name: str, last_line: str, module: str | None = None) -> str:
-    program = """
+def run_program(
+    directory: Path, name: str, rest: str, *, module: str | None = None, modules: Sequence[str] = ()
+) -> str:
+    program = f"""
         from comanda import Comanda
-        app = Comanda("memory://")
+        app = Comanda("memory://", modules={list(modules)!r})
         @app.task
         def send(to: str) -> None: ...
     """
-    (directory / name).write_text(textwrap.dedent(program) + last_line)
+    (directory / name).write_text(textwrap.dedent(program) + rest)
     command = [sys.executable, "-W", "error", *(("-m", module) if module else (name,))]
     done = subprocess.run(
         command,

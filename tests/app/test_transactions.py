@@ -575,6 +575,13 @@ def test_what_is_no_connection_is_refused_with_a_sentence(place: Place, connecti
         place.task.using(connection=connection).enqueue(1)
 
 
+def test_another_database_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with sqlalchemy_connection(place.path) as unit:
+        monkeypatch.setattr(unit.connection.dialect, "name", "postgresql")
+        with pytest.raises(ConfigurationError, match="to postgresql, but the queue lives in SQLite"):
+            place.task.using(connection=unit.connection).enqueue(1)
+
+
 def test_an_engine_is_no_connection(place: Place) -> None:
     engine = create_engine(f"sqlite:///{place.path}")
     with pytest.raises(ConfigurationError, match=r"engine\.begin\(\)"):
