@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import click
 
 from ..errors import MissingExtra
 from .exits import Command
+
+_NEEDED = ("fastapi", "fastapi_offline", "httpx2", "sqlalchemy", "uvicorn")
 
 
 @click.command("demo", cls=Command)
@@ -13,16 +18,18 @@ from .exits import Command
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The next free one is taken."
 )
-@click.option("--url", metavar="URL", help="The store; by default a new file.")
+@click.option("--url", metavar="URL", help="The store, sqlite:///FILE; by default a file in --data.")
+@click.option(
+    "--data", metavar="DIR", type=click.Path(path_type=Path), help="Where the file is kept.  [default: .comanda]"
+)
 @click.pass_context
-def demo(ctx: click.Context, once: bool, port: int, url: str | None) -> None:
+def demo(ctx: click.Context, once: bool, port: int, url: str | None, data: Path | None) -> None:
     """Start Dev-Guro, a small application that tags dev logs in the background."""
     try:
-        from ..demo.run import main
-
-        code = main(once=once, port=port, url=url)
+        for module in _NEEDED:
+            importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "comanda":
-            raise
         raise MissingExtra("demo", f"comanda demo ({error.name})") from None
-    ctx.exit(code)
+    from ..demo.run import main
+
+    ctx.exit(main(once=once, port=port, url=url, data=data))

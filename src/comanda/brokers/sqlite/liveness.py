@@ -22,6 +22,7 @@ STEP = 1_000
 """Jobs that one transaction parks, unparks or expires at most."""
 
 _encode = msgspec.json.Encoder().encode
+_names = msgspec.json.Decoder(tuple[str, ...]).decode
 
 _REGISTER = """
 INSERT INTO {ns}_workers (host, pid, version, kind, queues, tasks, started, beat_at) VALUES (?,?,?,?,?,?,?,?)
@@ -206,9 +207,11 @@ def _hand_back(session: Session, owner: int, started: Collection[int] | None, no
     return len(held)
 
 
-def _worker(row: tuple[object, ...]) -> WorkerRecord:
-    names = ("owner", "host", "pid", "version", "kind", "started_at", "beat_at", "ended_at", "queues", "tasks")
-    fields = dict(zip(names, row, strict=True))
-    for name in ("queues", "tasks"):
-        fields[name] = None if fields[name] is None else msgspec.json.decode(str(fields[name]))
-    return msgspec.convert(fields, WorkerRecord)
+def _worker(row: Row) -> WorkerRecord:
+    names = ("owner", "host", "pid", "version", "kind", "started_at", "beat_at", "ended_at")
+    queues, tasks = row[len(names) :]
+    return WorkerRecord(
+        **dict(zip(names, row[: len(names)], strict=True)),
+        queues=None if queues is None else _names(queues),
+        tasks=_names(tasks),
+    )

@@ -137,9 +137,13 @@ async def _read(chunks: AsyncIterator[bytes], endpoint: Endpoint) -> bytes:
     return bytes(body)
 
 
+# Made once: msgspec 0.22 crashes when several threads use a type for the first time at once.
+_completion = msgspec.json.Decoder(_Completion).decode
+
+
 def _content(body: bytes) -> str:
     try:
-        completion = msgspec.json.decode(body, type=_Completion)
+        completion = _completion(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise ExtractionFailed("the endpoint's answer is no chat completion") from None
     if not completion.choices:
