@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
-from uuid import RFC_4122, UUID
+from uuid import RFC_4122, UUID, uuid4
 
+import pytest
+
+from comanda.errors import ConfigurationError
 from comanda.ids import from_text, new_ids, to_text
 from tests.brokers.sqlite_files import in_child
 
@@ -36,3 +40,29 @@ def test_a_forked_process_has_noise_of_its_own() -> None:
     tails = {job_id.hex()[16:] for job_id in mine}
     assert len(tails) == 20
     assert tails.isdisjoint(text[16:] for text in theirs.split())
+
+
+def test_a_clock_that_steps_back_does_not_turn_the_order_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    (earlier,) = new_ids(1)
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    (later,) = new_ids(1)
+    assert later > earlier
+
+
+def test_an_id_may_be_given_in_any_of_its_usual_forms() -> None:
+    (made,) = new_ids(1)
+    text = to_text(made)
+    assert text == str(UUID(bytes=made))
+    assert {from_text(form) for form in (text, text.upper(), text.replace("-", ""), UUID(text))} == {made}
+
+
+def test_any_uuid_may_be_a_jobs_id() -> None:
+    """Whoever brings an id of his own need not know about version 7."""
+    own = uuid4()
+    assert from_text(own) == own.bytes
+
+
+@pytest.mark.parametrize("nonsense", ["", "42", "not-an-id", "g" * 36, None, 7, b"\x00" * 16])
+def test_what_is_no_id_is_refused_with_an_example(nonsense: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"is not a job id \(36 characters such as 00000000-"):
+        from_text(nonsense)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import pytest
 from ...brokers.base import Broker
 from ...brokers.records import JobFilter, Kind
 from ..clock import FakeClock
-from .case import PATIENCE, BrokerCase, Worker, enqueue_one, ids_of, outcome, success
+from .case import PATIENCE, BrokerCase, Worker, enqueue_one, ids_of, outcome, success, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +116,20 @@ class Waiting(BrokerCase):
         worker.settle(outcome(worker.claim_one(), Kind.FAILURE))
         broker.wait_for_change(_LONG)
         assert time.monotonic() - began < PATIENCE
+
+    def test_what_happened_before_a_threads_first_wait_ends_it_at_once(self, broker: Broker, other: Broker) -> None:
+        """Nor is anything missed between its first look and its first wait."""
+        worker = Worker(broker)
+
+        def look_then_wait() -> float:
+            assert worker.claim() == []
+            enqueue_one(other)
+            began = time.monotonic()
+            broker.wait_for_work(_LONG)
+            return time.monotonic() - began
+
+        (waited,) = together(look_then_wait)
+        assert waited < PATIENCE
 
     def test_wake_ends_all_waits_of_its_process(self, broker: Broker) -> None:
         """Several threads may wait, for work or for changes: stopping must reach each of them."""
