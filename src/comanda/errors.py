@@ -77,20 +77,24 @@ class BrokerError(ComandaError):
 class BrokerUnavailable(BrokerError):
     """The store cannot be reached or used."""
 
+    may_have_written = False
+    """True when it failed in the middle of a commit: then nobody knows whether the write is there."""
+
 
 class BrokerTimeout(BrokerError):
     """The store did not answer within the deadline; nothing was written."""
 
 
 class EnqueueUncertain(BrokerError):
-    """The deadline passed after the write was sent: the job may exist."""
+    """The deadline passed after the write was sent, or the store failed during the commit: the job may exist."""
 
-    def __init__(self, job_id: str) -> None:
+    def __init__(self, job_id: str, reason: str = "the deadline passed after the write was sent") -> None:
         super().__init__(
-            f"job {job_id}: the deadline passed after the write was sent, so the job may exist. "
+            f"job {job_id}: {reason}, so the job may exist. "
             f"Enqueue again with using(id={job_id!r}): that never makes a second job."
         )
         self.job_id = job_id
+        self.reason = reason
 
 
 class EnqueueError(ComandaError):

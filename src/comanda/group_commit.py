@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from .brokers.base import ENQUEUE_LIMIT
 from .brokers.records import Enqueued, NewJob
-from .errors import BrokerTimeout, EnqueueUncertain, copied
+from .errors import BrokerTimeout, BrokerUnavailable, EnqueueUncertain, copied
 from .ids import to_text
 
 BATCH_BYTES = 16 * 1024 * 1024
@@ -55,7 +55,7 @@ class GroupCommit:
         """Store `jobs` and return the answers in their order, after the commit that made them durable.
 
         Raises BrokerTimeout when the deadline passed before the write was sent (there is no job), EnqueueUncertain
-        when it passed after, and what the broker raised otherwise.
+        when it passed after or the store failed during the commit, and what the broker raised otherwise.
         """
         request = _Request(jobs)
         try:
@@ -113,8 +113,7 @@ class GroupCommit:
             answers = self._commit(jobs)
         except Exception as error:  # noqa: BLE001 - every caller of the batch gets its own copy
             for request in batch:
-                request.error = copied(error)
-            batch[0].error = error
+                request.error = _answer_to(request, error)
             return
         start = 0
         for request in batch:
@@ -147,3 +146,12 @@ def _bytes(request: _Request) -> int:
 
 def _uncertain(request: _Request) -> EnqueueUncertain:
     return EnqueueUncertain(to_text(request.jobs[0].id))
+
+
+def _answer_to(request: _Request, error: Exception) -> Exception:
+    """Return what a caller gets to hear of an error of the commit."""
+    if isinstance(error, BrokerUnavailable) and error.may_have_written:
+        answer: Exception = EnqueueUncertain(to_text(request.jobs[0].id), f"{error}, and that during the commit")
+        answer.__cause__ = error
+        return answer
+    return error if request.lead else copied(error)

@@ -97,8 +97,8 @@ class _Handed:
         waiting = [(jobs, future) for jobs, future in self._waiting if not future.cancelled()]
         try:
             answers = commits.submit([job for jobs, _ in waiting for job in jobs]) if waiting else []
-        except EnqueueUncertain:
-            call(self._loop, self._fail_each)
+        except EnqueueUncertain as error:
+            call(self._loop, self._fail_each, error.reason)
         except Exception as error:  # noqa: BLE001 - each coroutine raises it in its own frame
             call(self._loop, _fail_all, waiting, error)
         else:
@@ -113,11 +113,11 @@ class _Handed:
             error = BrokerTimeout("enqueue waited behind other work of this process; nothing was written")
             _fail_all(self._waiting, error)
         else:
-            self._fail_each()
+            self._fail_each("the deadline passed after the write was sent")
 
-    def _fail_each(self) -> None:
+    def _fail_each(self, reason: str) -> None:
         for jobs, future in self._waiting:
-            fail(future, EnqueueUncertain(to_text(jobs[0].id)))
+            fail(future, EnqueueUncertain(to_text(jobs[0].id), reason))
 
 
 def _transactions(waiting: list[_Waiting]) -> list[list[_Waiting]]:

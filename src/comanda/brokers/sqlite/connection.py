@@ -19,12 +19,12 @@ T = TypeVar("T")
 DEADLINE = 5.0
 """Seconds until a use that cannot get the lock gives up, unless the store says otherwise (R24)."""
 
-_BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
+_BUSY, _LOCKED, _READONLY, IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
 
 _SENTENCES = {
     _READONLY: "is read-only for this process: check the permissions of the file, of its -wal and -shm, and of its "
     "directory",
-    _IOERR: "could not be read or written (disk I/O error): check the disk",
+    IOERR: "could not be read or written (disk I/O error): check the disk",
     _CORRUPT: "is damaged: stop all processes, keep a copy of the file with its -wal, and restore a backup",
     _FULL: "could not grow: the disk is full",
     _CANTOPEN: "cannot be opened: check that the directory exists and may be written",

@@ -10,7 +10,10 @@ from .connection import Connection, connect
 
 
 class Side:
-    """The writing or the reading connection. `busy` while a write transaction is open on it."""
+    """The writing or the reading connection.
+
+    `busy` while a write transaction is open on it, `committing` once its commit has begun.
+    """
 
     def __init__(self, path: Path, library_name: str, deadline: float, *, read_only: bool) -> None:
         self._path = path
@@ -20,6 +23,7 @@ class Side:
         self._key: tuple[int, int] | None = None
         self.lock = threading.RLock()
         self.busy = False
+        self.committing = False
         self.connection: Connection | None = None
         self.generation = -1
 

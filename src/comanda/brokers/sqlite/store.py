@@ -15,7 +15,7 @@ from typing import Any
 from ...clock import Clock
 from ...errors import BrokerTimeout, BrokerUnavailable, ComandaError, ConfigurationError
 from . import filesystem, forking, library, schema
-from .connection import DEADLINE, Connection, Row, code_of, retry_while_busy, translate
+from .connection import DEADLINE, IOERR, Connection, Row, code_of, retry_while_busy, translate
 from .side import Side
 
 
@@ -130,6 +130,7 @@ class Store:
                 if session.is_abandoned:
                     _roll_back(connection)
                 else:
+                    self._writing.committing = True
                     connection.execute("COMMIT")
             except BaseException:
                 _roll_back(connection)
@@ -148,6 +149,7 @@ class Store:
             self._refuse_nesting()
             connection = self._open_writer()
             self._set_durability(connection, True)
+            self._writing.committing = True
             yield PatientSession(connection, self.text, self.deadline)
 
     @contextmanager
@@ -225,8 +227,13 @@ class Store:
             if code_of(error) is None and not isinstance(error, OSError):
                 raise
             self.generation += 1
-            raise translate(error, self.path, self.deadline) from error
+            translated = translate(error, self.path, self.deadline)
+            if isinstance(translated, BrokerUnavailable) and side.committing:
+                # The log may hold the commit although its sync failed: whoever recovers it next will find it.
+                translated.may_have_written = code_of(error) == IOERR
+            raise translated from error
         finally:
+            side.committing = False
             side.lock.release()
 
 
