@@ -15,6 +15,12 @@ from .errors import ConfigurationError, UnknownOption
 
 _DAY = 86_400.0
 
+_MOST = {"concurrency": 10_000, "processes": 1_000, "payload_limit": 500_000_000, "result_limit": 500_000_000}
+"""More is a slip of the finger, or more than SQLite can store: 1,000,000,000 bytes a row, arguments and result."""
+
+_FOREVER = 10_000_000_000
+"""317 years in seconds: infinity has no form in the messages between a worker's processes."""
+
 _NO_SETTINGS = ("app", "dev", "worker")
 """COMANDA_APP names the app for the command line, COMANDA_DEV and COMANDA_WORKER mark processes of comanda's own."""
 
@@ -54,15 +60,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Level of the worker's log lines."""
 
     def __post_init__(self) -> None:
-        for name in ("concurrency", "processes", "payload_limit", "result_limit"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, most in _MOST.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise ConfigurationError(f"{name} must be at least 1 and at most {most:,}, got {getattr(self, name)}")
         for name in ("lease", "heartbeat", "rescue", "deadline"):
             if not 0 < getattr(self, name) <= 3600:
                 raise ConfigurationError(f"{name} must be more than 0 and at most 3600 s, got {getattr(self, name)}")
         for name in ("grace", "keep_successful", "keep_failed", "keep_at_most"):
-            if not getattr(self, name) >= 0:
-                raise ConfigurationError(f"{name} must not be negative, got {getattr(self, name)}")
+            if not 0 <= getattr(self, name) <= _FOREVER:
+                raise ConfigurationError(
+                    f"{name} must not be negative and at most {_FOREVER:,}, got {getattr(self, name)}"
+                )
         if self.lease < 2 * self.heartbeat:
             raise ConfigurationError(
                 f"lease ({self.lease:g} s) must be at least twice heartbeat ({self.heartbeat:g} s): "

@@ -114,3 +114,10 @@ def test_the_help_names_every_command(run: Run) -> None:
     shown = run("--help").stdout
     for command in ("worker", "dev", "run", "jobs", "queues", "info", "doctor", "demo", "version"):
         assert f"\n  {command} " in shown
+
+
+def test_streams_that_were_closed_before_the_start_stop_no_command(shop: Shop) -> None:
+    closing = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh"]
+    command = [sys.executable, "-m", "comanda", "info", "--url", shop.app.url]
+    shop.app.broker.open()
+    subprocess.run([*closing, *command], check=True)
