@@ -17,6 +17,7 @@ from .brokers.base import ENQUEUE_LIMIT
 from .brokers.records import Enqueued, NewJob
 from .errors import BrokerTimeout, BrokerUnavailable, EnqueueUncertain, copied
 from .ids import to_text
+from .shield import shield
 
 BATCH_BYTES = 16 * 1024 * 1024
 """Payload bytes in one transaction at most (design section 3)."""
@@ -89,10 +90,11 @@ class GroupCommit:
         )
 
     def _lead(self, own: _Request) -> None:
-        with self._lock:
-            self._take(own)
-        self._commit_all(own.batch)
-        self._leave(own)
+        with shield():  # the others of the batch shall not suffer from this thread's time limit
+            with self._lock:
+                self._take(own)
+            self._commit_all(own.batch)
+            self._leave(own)
 
     def _take(self, own: _Request) -> None:
         """Fill the batch with the leader's request and those that wait, up to the limits of one transaction."""

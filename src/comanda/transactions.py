@@ -16,6 +16,7 @@ from typing import Any, Protocol, cast
 from .brokers.base import Broker, Capability
 from .brokers.records import Enqueued, NewJob
 from .errors import ConfigurationError, NotSupported
+from .shield import lowered
 
 AfterCommit = Callable[[bytes], None]
 """Called with a job's id when its transaction may have been committed, or is about to be."""
@@ -88,7 +89,8 @@ def transaction(broker: Broker) -> Iterator[Any]:
         mark = _Mark(broker, _innermost.get())
         _innermost.set(mark)
         try:
-            yield connection
+            with lowered():
+                yield connection
         finally:
             mark.broker = None
             _innermost.set(mark.outer)

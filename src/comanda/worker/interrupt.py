@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
+from ..shield import carry
 from .attempt import Attempt, Interrupt
 
 
@@ -17,13 +18,16 @@ class Interruptible:
     An asynchronous exception is raised at some later instruction of the thread. So that it cannot hit the next call or
     the loop around it, the sender holds `_edge` while it looks and sends, the thread takes it at the end of each call,
     and what was sent but not raised by then is taken back. One call is interrupted at most once: two layers of `except`
-    around the edge are therefore enough.
+    around the edge are therefore enough. While the thread's shield is up, the interrupt waits until it goes down.
     """
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
         self._edge = threading.Lock()
         self._attempt: Attempt | None = None
+        self._shields = 0
+        self._held_back: Interrupt | None = None
+        carry(self)
 
     def interrupt(self, attempt: Attempt, kind: Interrupt) -> bool:
         """Raise `kind` inside the call of `attempt`; False when it has ended or was interrupted before."""
@@ -31,12 +35,30 @@ class Interruptible:
             if self._attempt is not attempt or attempt.interrupted is not None:
                 return False
             attempt.interrupted = kind
-            _raise_in(self._thread, kind)
+            if self._shields:
+                self._held_back = kind
+            else:
+                _raise_in(self._thread, kind)
             return True
 
     def kill(self, attempt: Attempt) -> bool:
         """Threads cannot be ended by force."""
         return False
+
+    def __enter__(self) -> None:
+        """Put the shield up; shields may be nested."""
+        with self._edge:
+            self._shields += 1
+
+    def __exit__(self, *_: object) -> None:
+        """Take the shield down; raise what came meanwhile."""
+        with self._edge:
+            self._shields -= 1
+            due = None if self._shields else self._held_back
+            if due is not None:
+                self._held_back = None
+        if due is not None:
+            raise due
 
     def call(self, attempt: Attempt, body: Callable[[Attempt], Any]) -> tuple[Any, BaseException | None]:
         """Return what `body(attempt)` returned, or the exception it raised, of whatever kind (R26)."""
@@ -48,6 +70,8 @@ class Interruptible:
 
     def _call(self, attempt: Attempt, body: Callable[[Attempt], Any]) -> tuple[Any, BaseException | None]:
         value, failure = None, None
+        # An interrupt that was raised as the shield went up left it there.
+        self._shields, self._held_back = 0, None
         try:
             self._attempt = attempt
             value = Context().run(body, attempt)

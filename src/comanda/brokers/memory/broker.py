@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from ...clock import SECOND, Clock, Micros, SystemClock
 from ...errors import ConfigurationError
+from ...shield import ShieldedLock
 from ..base import Broker, Capability, StartedOf
 from ..records import (
     MESSAGE,
@@ -50,7 +51,7 @@ class MemoryBroker(Broker):
         self._reset()
 
     def _reset(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ShieldedLock(threading.Lock())
         self._table = Table()
         self._workers = Workers()
         self._rotation = Rotation()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from ...shield import ShieldedLock
 from . import forking, library
 from .connection import Connection, connect
 
@@ -21,7 +22,7 @@ class Side:
         self._deadline = deadline
         self._read_only = read_only
         self._key: tuple[int, int] | None = None
-        self.lock = threading.RLock()
+        self.lock = ShieldedLock(threading.RLock())
         self.busy = False
         self.committing = False
         self.connection: Connection | None = None
