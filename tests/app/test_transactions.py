@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import signal
 import sqlite3
@@ -482,6 +483,17 @@ def test_the_application_s_own_errors_pass_through(place: Place) -> None:
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             place.task.using(connection=unit.connection).enqueue(1)
         holder.rollback()
+
+
+def test_what_was_started_inside_a_transaction_may_enqueue_when_it_has_ended(place: Place, make_app: MakeApp) -> None:
+    """A coroutine or thread inherits the context it was started in, and may outlive the transaction."""
+    other = make_app("memory").task(name="other")(lambda: None)
+    with place.app.transaction():
+        inherited = contextvars.copy_context()
+        assert other.enqueue().created  # on another store
+        with pytest.raises(ConfigurationError, match="hand its connection in"):
+            inherited.run(place.task.enqueue, 1)
+    assert inherited.run(place.task.enqueue, 2).created
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
