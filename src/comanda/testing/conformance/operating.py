@@ -26,7 +26,7 @@ from .case import (
     success,
 )
 
-_ENDS = ["success", "failure", "cancelled", "expired", "quarantined"]
+_ENDS = ["success", "failure", "cancelled", "stopped", "expired", "quarantined"]
 
 
 class Operating(BrokerCase):
@@ -110,7 +110,9 @@ class Operating(BrokerCase):
         )
         assert operations_of(broker, job_id)[-1].verb == "retry"
         assert stored.version > ended.version
-        again = Worker(broker).claim_one()
+        heir = Worker(broker)
+        again = heir.claim_one()
+        assert broker.heartbeat([heir.owner]).stop == []
         assert (again.id, again.attempt, again.crashes, again.fence) == (job_id, 1, 0, ended.fence + 1)
         assert [attempt for attempt in attempts_of(broker, job_id) if attempt.outcome != "running"] == written
 
@@ -200,6 +202,10 @@ def _bring_to(end: str, broker: Broker, worker: Worker, clock: FakeClock, job_id
         worker.settle(outcome(worker.claim_one(), Kind.FAILURE))
     elif end == "cancelled":
         broker.cancel(one(job_id))
+    elif end == "stopped":
+        job = worker.claim_one()
+        broker.cancel(one(job_id))
+        worker.settle(outcome(job, Kind.CANCEL))
     elif end == "expired":
         clock.advance(1)
         assert worker.claim() == []
