@@ -105,7 +105,12 @@ class Runtime:
         return cast(P, part)
 
     def _open_broker(self) -> Broker:
-        return open_broker(self._settings.url, namespace=self._settings.namespace, clock=self._clock)
+        return open_broker(
+            self._settings.url,
+            namespace=self._settings.namespace,
+            clock=self._clock,
+            deadline=self._settings.deadline,
+        )
 
     def _join(self) -> Membership:
         from .membership import Membership

@@ -16,9 +16,14 @@ SCHEMES = ("sqlite", "sqlite+apsw", "memory")
 
 
 def open_broker(
-    url: str, *, namespace: str = "comanda", clock: Clock | None = None, supervisor: bool = False
+    url: str,
+    *,
+    namespace: str = "comanda",
+    clock: Clock | None = None,
+    supervisor: bool = False,
+    deadline: float = 5.0,
 ) -> Broker:
-    """Return the broker of a URL; nothing is opened yet.
+    """Return the broker of a URL; nothing is opened yet. Its verbs give up after `deadline` seconds.
 
     `supervisor`: for a process without user code, which uses apsw on any SQLite file, since a current library may do
     the checkpoints (design section 6). Raises ConfigurationError for an unknown scheme and UnknownOption for `?…`.
@@ -34,7 +39,10 @@ def open_broker(
         return cast(Broker, module.MemoryBroker(clock=clock))
     module = importlib.import_module("comanda.brokers.sqlite")
     library = "apsw" if supervisor or scheme == "sqlite+apsw" else "sqlite3"
-    return cast(Broker, module.SQLiteBroker(_path(url, rest), library_name=library, namespace=namespace, clock=clock))
+    broker = module.SQLiteBroker(
+        _path(url, rest), library_name=library, namespace=namespace, clock=clock, deadline=deadline
+    )
+    return cast(Broker, broker)
 
 
 def _path(url: str, rest: str) -> Path:
