@@ -81,17 +81,27 @@ class Upkeep:
             _log.warning("%d jobs wait for a worker that knows their task; see: comanda doctor", done.parked)
 
     def keep_house(self) -> None:
-        """Let the store tidy up, and remove jobs that were kept long enough."""
+        """Remove jobs that were kept long enough, and let the store tidy up."""
+        removed = self._prune()
         self._broker.maintain()
+        if removed:
+            _log.debug("%s jobs were kept long enough and are removed", f"{removed:,}")
+
+    def _prune(self) -> int:
         now = time.time_ns() // 1000
         until = time.monotonic() + PRUNING
         settings = self._settings
-        while time.monotonic() < until and self._broker.prune(
-            successful_before=now - round(settings.keep_successful * SECOND),
-            ended_before=now - round(settings.keep_failed * SECOND),
-            keep_at_most=settings.keep_at_most,
-        ):
-            pass
+        removed = 0
+        while time.monotonic() < until:
+            step = self._broker.prune(
+                successful_before=now - round(settings.keep_successful * SECOND),
+                ended_before=now - round(settings.keep_failed * SECOND),
+                keep_at_most=settings.keep_at_most,
+            )
+            removed += step
+            if not step:
+                break
+        return removed
 
 
 def handed_back(jobs: int, started: int) -> str:

@@ -29,7 +29,7 @@ from ..records import (
 )
 from ..rotation import Rotation
 from ..statements import Statement
-from . import enqueue, exchange, library, operate, read
+from . import enqueue, exchange, library, operate, read, space
 from .checkpoint import Checkpointer, Helper
 from .connection import DEADLINE
 from .counts import TAIL, Moves, catch_up
@@ -269,7 +269,8 @@ class SQLiteBroker(Broker):
 
     def maintain(self) -> None:
         if self._helper is None:
-            self._checkpointer.run()
+            given = space.give_back(self._store)
+            self._checkpointer.run(at_once=given > 0)  # only this cuts the file
         else:
             self._helper.run()
 

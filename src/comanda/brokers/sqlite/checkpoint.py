@@ -62,10 +62,13 @@ class Checkpointer:
         self._path = path
         self._library = library_name
 
-    def run(self) -> bool:
-        """Copy the log into the database, and make a large one start over; return whether there was enough to do."""
+    def run(self, *, at_once: bool = False) -> bool:
+        """Copy the log into the database, and make a large one start over; return whether there was enough to do.
+
+        A short log is left alone, unless `at_once`.
+        """
         size = log_size(self._path)
-        if size < _SMALL:
+        if size < _SMALL and not at_once:
             return False
         side = Side(self._path, self._library, _PATIENCE, read_only=False)
         connection = side.open(0)

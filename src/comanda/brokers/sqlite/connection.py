@@ -119,6 +119,8 @@ def connect(path: Path, library_name: str, deadline: float = DEADLINE, *, read_o
 def _configure(connection: Connection, never_checkpoint: bool, deadline: float, read_only: bool) -> None:
     mode = retry_while_busy(lambda: connection.execute("PRAGMA journal_mode"), deadline)[0][0]
     if mode != "wal":
+        if connection.execute("PRAGMA page_count") == [(0,)]:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # later it would take a VACUUM; see space.py
         mode = retry_while_busy(lambda: connection.execute("PRAGMA journal_mode = wal"), deadline)[0][0]
     if mode != "wal":
         raise BrokerUnavailable(f"SQLite stayed in journal mode {mode!r}; comanda needs WAL")
