@@ -224,7 +224,7 @@ class Broker(ABC):
 
     @abstractmethod
     def maintain(self) -> None:
-        """Do the store's own housekeeping, called about once a second by the supervisor (on SQLite: checkpoints, room)."""
+        """Do the store's own housekeeping, called about once a second by the supervisor (on SQLite: log and room)."""
 
     # -- waiting ------------------------------------------------------------------------------------------------
 
