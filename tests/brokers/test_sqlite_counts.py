@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from comanda.brokers.records import JobFilter, State
+from comanda.brokers.records import MESSAGE, JobFilter, Kind, State
 from comanda.brokers.sqlite import SQLiteBroker, broker, counts, enqueue
-from comanda.testing.conformance.case import Worker, enqueue_one, new_job, new_jobs
+from comanda.testing.conformance.case import Worker, consumer, enqueue_one, new_job, new_jobs, outcome
 from tests.brokers.sqlite_files import LIBRARIES, connect, open_sqlite
 
 both_libraries = pytest.mark.parametrize("library", LIBRARIES)
@@ -91,6 +91,34 @@ def test_a_few_jobs_go_by_one_statement_and_many_by_a_transaction(tmp_path: Path
         stored += [job.id for job in fresh + more]
     assert [job.id for job in Worker(opened).claim(1000)] == stored
     opened.close()
+
+
+@both_libraries
+def test_the_number_of_a_deleted_job_is_never_given_again(tmp_path: Path, library: str) -> None:
+    """SQ11: a stale (n, fence) must not match a later job. However it is enqueued, and whoever deleted the last one."""
+    opened = open_sqlite(tmp_path / "jobs.db", library)
+    connection = connect(opened.path, library)
+    reader = consumer(opened)
+    used: set[int] = set()
+    for size in (1, 2, enqueue.FEW + 1) * 3:
+        opened.enqueue(new_jobs(size))
+        for statement in opened.enqueue_statements(new_job()):
+            connection.execute(statement.sql, statement.parameters).fetchall()
+        enqueue_one(opened, task=MESSAGE, queue="letters")
+        numbers = _numbers(opened)
+        assert len(numbers) == size + 2
+        assert used.isdisjoint(numbers)
+        used.update(numbers)
+        assert reader.settle(outcome(reader.claim_one(), Kind.SUCCESS)) == []
+        opened.delete(JobFilter())
+        assert _numbers(opened) == []
+    connection.close()
+    opened.close()
+
+
+def _numbers(opened: SQLiteBroker) -> list[int]:
+    with opened._store.read() as session:
+        return [row[0] for row in session.run("SELECT n FROM {ns}_jobs ORDER BY n")]
 
 
 def _uncounted(opened: SQLiteBroker) -> int:

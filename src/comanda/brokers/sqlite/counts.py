@@ -1,10 +1,12 @@
 """Counts by queue and state, so that counting never scans.
 
 `counts` knows the jobs up to a row, whose number stands under queue 0 and state 0 (there is no queue 0). Those enqueued
-since lie behind it and are as they were inserted: whoever changes jobs counts them first, in the same transaction
-(`Moves`), and whoever reads adds them up. So an enqueue is one statement that writes no count: one page less to sync of
-five, and no transaction over several calls that would hold the file while this thread waits for the interpreter. The
-rows not counted are about TAIL a process at most.
+since lie behind it and are as they were inserted: whoever changes or deletes jobs counts them first, in the same
+transaction (`Moves`), and whoever reads adds them up. So an enqueue is one statement that writes no count: one page
+less to sync of five, and no transaction over several calls that would hold the file while this thread waits for the
+interpreter. The rows not counted are about TAIL a process at most.
+
+It follows that no deleted job had a higher number than that: new ones go above it (enqueue.py).
 """
 
 from __future__ import annotations

@@ -14,16 +14,26 @@ from .counts import catch_up
 from .names import Names
 from .store import Session
 
-_COLUMNS = "id, task, queue, rank, state, due, enqueued, expires, unique_key, options, payload"
-_VALUES = "(?,?,?,?,?,?,?,?,?,?,?)"
-_INSERT = f"INSERT INTO {{ns}}_jobs ({_COLUMNS}) VALUES {_VALUES} ON CONFLICT DO NOTHING"
+_COLUMNS = "n, id, task, queue, rank, state, due, enqueued, expires, unique_key, options, payload"
 _ID, _KEY = 0, 8
-"""Where these stand among the columns."""
+"""Where these stand among the parameters."""
+
+# The number of the last job there is or was: whoever deletes jobs has counted them before (see counts.py).
+_LAST = """max(
+    coalesce((SELECT max(n) FROM {ns}_jobs), 0), (SELECT jobs FROM {ns}_counts WHERE queue = 0 AND state = 0)
+)"""
+_VALUES = "?,?,?,?,?,?,?,?,?,?,?"
+_INSERT = f"INSERT INTO {{ns}}_jobs ({_COLUMNS}) VALUES ({_LAST} + 1, {_VALUES}) ON CONFLICT DO NOTHING"
+_INSERT_AT = f"INSERT INTO {{ns}}_jobs ({_COLUMNS}) VALUES (?, {_VALUES}) ON CONFLICT DO NOTHING"
 
 FEW = 16
 """Jobs that go by one statement. Each number of rows is a statement of its own to be kept prepared."""
 
-_INSERT_FEW = [f"INSERT INTO {{ns}}_jobs ({_COLUMNS}) VALUES {','.join([_VALUES] * rows)}" for rows in range(FEW + 1)]
+_INSERT_FEW = [
+    f"INSERT INTO {{ns}}_jobs ({_COLUMNS}) VALUES "
+    + ",".join(f"({_LAST} + {row}, {_VALUES})" for row in range(1, rows + 1))
+    for rows in range(FEW + 1)
+]
 _CONSTRAINT = 19
 
 _EXISTS = "SELECT 1 FROM {ns}_jobs WHERE id = ?"
@@ -35,8 +45,8 @@ _FOREIGN_TASK = "INSERT INTO {ns}_tasks (name) VALUES (?) ON CONFLICT DO NOTHING
 _FOREIGN_QUEUE = "INSERT INTO {ns}_queues (name, messages) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _FOREIGN_INSERT = f"""
 INSERT INTO {{ns}}_jobs ({_COLUMNS})
-VALUES (?, (SELECT n FROM {{ns}}_tasks WHERE name = ?), (SELECT n FROM {{ns}}_queues WHERE name = ? AND messages = ?),
-        ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES ({_LAST} + 1, ?, (SELECT n FROM {{ns}}_tasks WHERE name = ?),
+        (SELECT n FROM {{ns}}_queues WHERE name = ? AND messages = ?), ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 """
 # changes() is that of the insert before: whether the job is new.
@@ -117,7 +127,8 @@ class Batch:
                 self._insert_one(row)
             return
         self._session.run("SAVEPOINT run")
-        whole = self._session.many(_INSERT, rows) == len(rows)
+        first = self._session.run(f"SELECT {_LAST} + 1")[0][0]
+        whole = self._session.many(_INSERT_AT, [(n, *row) for n, row in enumerate(rows, first)]) == len(rows)
         if not whole:
             self._session.run("ROLLBACK TO run")
             for row in rows:

@@ -1,7 +1,8 @@
 """The tables, in numbered steps. `{ns}` is the namespace.
 
 jobs      one row a job for its whole life, settled in place: 282k jobs/s against 172k when rows move to a second table
-          (SQ5). AUTOINCREMENT, so that a stale (n, fence) can never match a later job (SQ11).
+          (SQ5). `n` is never given twice, so that a stale (n, fence) can never match a later job (SQ11); that is seen
+          to by enqueue.py, since AUTOINCREMENT would write and sync a fourth page with each enqueue.
 attempts  one row for each attempt that did not end in success at the first try.
 counts    jobs by queue and state, but for the latest enqueued (see counts.py).
 workers   one row a process at each boot; `beat` is a counter, so that a stepped clock kills nobody (R45).
@@ -53,7 +54,7 @@ CREATE TABLE {ns}_workers (
 );
 CREATE INDEX {ns}_living ON {ns}_workers (n) WHERE ended IS NULL;
 CREATE TABLE {ns}_jobs (
-    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    n INTEGER PRIMARY KEY,
     state INTEGER NOT NULL,
     queue INTEGER NOT NULL,
     rank INTEGER NOT NULL,
