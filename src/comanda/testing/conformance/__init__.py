@@ -14,15 +14,14 @@ where the broker declares CROSS_PROCESS. One that declares DURABLE or TRANSACTIO
 
 from __future__ import annotations
 
+from pkgutil import iter_modules
+
 import pytest
 
-_THEMES = (
-    *("actors", "case", "claiming", "durability", "enqueueing", "filtering", "interleavings", "keeping", "liveness"),
-    *("messages", "operating", "parking", "reading", "rotation", "settling", "transactions", "waiting", "walk"),
-)
-pytest.register_assert_rewrite(*(f"{__name__}.{theme}" for theme in _THEMES))
+pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
-from .case import BrokerCase, BrokerFactory  # noqa: E402 - after the rewriting of its asserts is arranged
+from .capabilities import Capabilities  # noqa: E402 - after the rewriting of its asserts is arranged
+from .case import BrokerCase, BrokerFactory  # noqa: E402
 from .claiming import Claiming  # noqa: E402
 from .durability import Durability  # noqa: E402
 from .enqueueing import Enqueueing  # noqa: E402
@@ -44,6 +43,7 @@ __all__ = ["BrokerCase", "BrokerConformance", "BrokerFactory", "Durability", "Tr
 
 
 class BrokerConformance(
+    Capabilities,
     Enqueueing,
     Claiming,
     RotatingQueues,

@@ -25,7 +25,7 @@ class TransactionalEnqueue(BrokerCase):
         """Guarantee 1: and not a moment before, for anybody else."""
         job = new_job(payload=b"\x00\xff", priority=3, unique_key="k", options=b"o")
         with broker.transaction() as connection:
-            assert run(broker, connection, job) == job.id
+            assert run(broker, connection, job) == (job.id, True)
             assert other.get([job.id]) == [None]
         stored = read(other, job.id)
         assert (stored.payload, stored.priority, stored.unique_key, stored.options) == (b"\x00\xff", 3, "k", b"o")
@@ -61,18 +61,19 @@ class TransactionalEnqueue(BrokerCase):
         """Held by a stored job, or by one of the same transaction."""
         holder = enqueue_one(broker, unique_key="k")
         with broker.transaction() as connection:
-            assert run(broker, connection, new_job(unique_key="k")) == holder
+            assert run(broker, connection, new_job(unique_key="k")) == (holder, False)
             first = new_job(unique_key="free")
-            assert run(broker, connection, first) == first.id
-            assert run(broker, connection, new_job(unique_key="free")) == first.id
+            assert run(broker, connection, first) == (first.id, True)
+            assert run(broker, connection, new_job(unique_key="free")) == (first.id, False)
         assert broker.counts() == {("default", State.READY): 2}
 
     def test_an_id_makes_one_job(self, broker: Broker) -> None:
         """The same id again, in the same transaction or a later one."""
         job = new_job()
-        for _ in range(2):
+        for new in (True, False):
             with broker.transaction() as connection:
-                assert [run(broker, connection, job), run(broker, connection, job)] == [job.id, job.id]
+                answers = [run(broker, connection, job), run(broker, connection, job)]
+                assert answers == [(job.id, new), (job.id, False)]
         assert broker.counts() == {("default", State.READY): 1}
 
     def test_a_delayed_job_is_scheduled(self, broker: Broker) -> None:
@@ -104,9 +105,10 @@ class _Refused(Exception):
     """The application changed its mind."""
 
 
-def run(broker: Broker, connection: Any, job: NewJob) -> bytes:
-    """Run the enqueue of one job on a connection; return the id of the stored job."""
+def run(broker: Broker, connection: Any, job: NewJob) -> tuple[bytes, bool]:
+    """Run the enqueue of one job on a connection; return the id of the stored job, and whether it is new."""
     rows: list[Any] = []
     for statement in broker.enqueue_statements(job):
         rows = connection.execute(statement.sql, statement.parameters).fetchall()
-    return bytes(rows[0][0])
+    ((stored, created),) = rows
+    return bytes(stored), bool(created)

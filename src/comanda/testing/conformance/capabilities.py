@@ -1,0 +1,33 @@
+# ruff: noqa: S101 - pytest's assert
+"""What a broker says it can do."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import pytest
+
+from ...brokers.base import Broker, Capability
+from ...errors import NotSupported
+from .case import BrokerCase, new_job
+from .durability import Durability
+from .transactions import TransactionalEnqueue
+
+_THEMES = {Capability.DURABLE: Durability, Capability.TRANSACTIONAL_ENQUEUE: TransactionalEnqueue}
+
+
+class Capabilities(BrokerCase):
+    """Declared means proved, and the rest is refused."""
+
+    def test_each_declared_capability_has_its_tests(self, broker: Broker) -> None:
+        """What a broker says it can do it proves in this suite, and nothing else."""
+        proved = {capability for capability, theme in _THEMES.items() if issubclass(type(self), theme)}
+        assert proved == broker.capabilities & _THEMES.keys()
+
+    def test_what_a_broker_cannot_do_it_refuses(self, broker: Broker) -> None:
+        """NotSupported, with a sentence: nothing pretends to have worked."""
+        can = Capability.TRANSACTIONAL_ENQUEUE in broker.capabilities
+        with nullcontext() if can else pytest.raises(NotSupported, match="cannot enqueue in the caller's transaction"):
+            assert broker.enqueue_statements(new_job())
+        with nullcontext() if can else pytest.raises(NotSupported, match="has no transactions"):
+            assert isinstance(broker.transaction(), AbstractContextManager)
