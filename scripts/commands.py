@@ -13,7 +13,8 @@ WIDTH = 100
 
 def pages(command: click.Command, parent: click.Context | None, name: str) -> Iterator[tuple[str, str]]:
     """Yield each command's full name and help text, a group before its own commands."""
-    context = click.Context(command, parent=parent, info_name=name, max_content_width=WIDTH, terminal_width=WIDTH)
+    settings = {"terminal_width": WIDTH, **command.context_settings, "max_content_width": WIDTH}
+    context = click.Context(command, parent=parent, info_name=name, **settings)
     yield context.command_path, context.get_help()
     if isinstance(command, click.Group):
         for child in command.list_commands(context):

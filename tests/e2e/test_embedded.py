@@ -13,7 +13,7 @@ from .processes import ROOT, SOON, Launcher, Process, await_end, kill
 SUPERVISOR = r"comanda\.worker\.supervisor"
 CHILD = r"comanda\.worker\.child"
 AT_WORK = r"child (\d+) is at work"
-SERVING = r"Starting development server at (http://\S+)"
+SERVING = r"Starting (?:WSGI )?development server at (http://\S+)"  # Django 6.1 names the protocol
 WATCHED = "File .*devguro/urls.py first seen"
 
 
