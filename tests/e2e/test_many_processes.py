@@ -1,18 +1,15 @@
-"""Many processes on one queue, some of them killed: the recorder outside the system says who ran what."""
+"""Many processes on one queue: the recorder outside the system says who ran what."""
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
-import pytest
-
 from comanda import State
 
-from .processes import SHOP, SOON, Launcher, Process, kill
-from .test_restarts import counts, runs
+from .evidence import counts, runs
+from .processes import SHOP, SOON, Launcher, Process
 
 PRODUCING = ("-m", "tests.e2e.apps.producing")
 
@@ -39,23 +36,3 @@ def test_four_web_and_four_worker_processes_run_two_thousand_jobs_once_each(
     assert {len(pids) for pids in executed.values()} == {1}
     assert {pid for pids in executed.values() for pid in pids} <= launcher.living("comanda.worker.child")
     assert counts(shop) == {State.SUCCESSFUL: 2_000}
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
-def test_a_web_process_killed_at_random_moments_loses_nothing(
-    launcher: Launcher, shop: ModuleType, tmp_path: Path, seed: int
-) -> None:
-    """Five kills of twenty, under 125 jobs of 500, each after a random number of acceptances and results."""
-    moments = random.Random(seed)  # noqa: S311 - no secret, and it has to repeat
-    told: list[str] = []
-    for _ in range(5):
-        web = launcher.python(*PRODUCING, "25", "4", "embedded")
-        web.nth("^(accepted|done) ", moments.randint(1, 50))
-        kill(web.pid)
-        told += accepted(web)
-    drain = launcher.comanda("worker", SHOP, "--burst")
-    assert drain.end() == 0
-    jobs = shop.app.find_jobs(limit=1_000)
-    assert {job.id for job in jobs} >= set(told)
-    assert counts(shop) == {State.SUCCESSFUL: len(jobs)}
-    assert {job_id: len(pids) for job_id, pids in runs(tmp_path).items()} == {job.id: 1 for job in jobs}

@@ -14,25 +14,8 @@ import pytest
 from comanda import Job, JobFailed, State
 
 from .conftest import Load
+from .evidence import counts, runs
 from .processes import SHOP, SOON, Gate, Launcher, kill
-
-
-def runs(directory: Path) -> dict[str, list[int]]:
-    """Return the processes that executed each job, from the tasks' own log."""
-    executed: dict[str, list[int]] = {}
-    for line in (directory / "runs.log").read_text().splitlines():
-        job, _, pid = line.split()
-        executed.setdefault(job, []).append(int(pid))
-    return executed
-
-
-def counts(shop: ModuleType) -> dict[State, int]:
-    """Return how many jobs are in each state."""
-    found: dict[State, int] = {}
-    for (_, state), jobs in shop.app.broker.counts().items():
-        if jobs:
-            found[state] = found.get(state, 0) + jobs
-    return found
 
 
 def test_a_deploy_with_one_job_running_and_a_hundred_queued_loses_none(

@@ -1,40 +1,28 @@
-"""Processes that enqueue: `python -m tests.e2e.apps.producing JOBS THREADS [embedded]`.
+"""A process that enqueues, as a web server does: `python -m tests.e2e.apps.producing JOBS THREADS`.
 
-Each job that `enqueue` has answered for is printed as `accepted ID`; with `embedded`, a worker runs beside this process
-and each result is printed as `done ID`. So a test knows what this process was told, whenever it is killed.
+Each job that `enqueue` has answered for is printed as `accepted ID`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.e2e.apps.shop import app, note
+from tests.e2e.apps.shop import note
 
 
-def say(words: str) -> None:
-    """Write a line in one piece, at once."""
-    sys.stdout.write(words + "\n")
+def produce(number: int) -> None:
+    """Enqueue one job, and say so in one write."""
+    sys.stdout.write(f"accepted {note.enqueue(number).id}\n")
     sys.stdout.flush()
 
 
-def produce(number: int, *, wait: bool) -> None:
-    """Enqueue one job."""
-    job = note.enqueue(number)
-    say(f"accepted {job.id}")
-    if wait:
-        job.result()
-        say(f"done {job.id}")
-
-
-def main(jobs: int, threads: int, *, embedded: bool) -> None:
+def main(jobs: int, threads: int) -> None:
     """Enqueue `jobs` jobs from `threads` threads."""
-    with app.start_worker() if embedded else contextlib.nullcontext(), ThreadPoolExecutor(threads) as pool:
-        for future in [pool.submit(produce, number, wait=embedded) for number in range(jobs)]:
+    with ThreadPoolExecutor(threads) as pool:
+        for future in [pool.submit(produce, number) for number in range(jobs)]:
             future.result()
-    say("ready")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), embedded="embedded" in sys.argv)
+    main(int(sys.argv[1]), int(sys.argv[2]))
