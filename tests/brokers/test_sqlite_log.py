@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from comanda.brokers.sqlite import broker as broker_module
 from comanda.brokers.sqlite import checkpoint, library
 from comanda.brokers.sqlite.checkpoint import Checkpointer, log_size
+from comanda.brokers.sqlite.connection import Connection
 from comanda.testing.conformance.case import enqueue, enqueue_one
 from tests.brokers.sqlite_files import LIBRARIES, elsewhere, open_sqlite
 
@@ -129,6 +132,31 @@ def test_a_long_reader_pins_the_log_and_delays_nobody(tmp_path: Path) -> None:
     enqueue_one(broker)
     assert log_size(broker.path) < MEGABYTE
     assert sum(broker.counts().values()) == 4_001
+    broker.close()
+
+
+def test_writers_wait_for_short_readers_that_never_leave_the_log_alone(
+    has_race: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No moment without a reader was found; the last one leaves while writers are kept out."""
+    tried = threading.Event()
+
+    def found_none(_connection: Connection) -> bool:
+        tried.set()
+        return False
+
+    monkeypatch.setattr(checkpoint, "LARGE", MEGABYTE)
+    monkeypatch.setattr(checkpoint, "_start_over", found_none)
+    broker = open_sqlite(tmp_path / "jobs.db", "apsw")
+    with ThreadPoolExecutor(1) as pool:
+        with broker._store.read() as session:
+            session.run("SELECT count(*) FROM comanda_jobs")
+            enqueue(broker, 500, payload=b"x" * 10_000)
+            looked = pool.submit(Checkpointer(broker.path, "apsw").run)
+            assert tried.wait(60)
+        assert looked.result()
+    enqueue_one(broker)
+    assert log_size(broker.path) < MEGABYTE
     broker.close()
 
 
