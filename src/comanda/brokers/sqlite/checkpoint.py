@@ -24,7 +24,7 @@ LARGE = 32 * 1024 * 1024
 
 _LONGEST_WAIT = 0.5
 """Seconds that writers then wait for readers at most. Short readers that overlap never leave the log alone: two of
-0.2 s each beside eight writers let it grow to 140 MB in 20 s. If they stay, the next such wait comes 2, 4, 8 … 30 s later."""
+0.2 s each beside eight writers let it grow to 140 MB in 20 s. If they stay, the next one is 2, 4, 8 … 30 s later."""
 
 _SMALL = 4 * 1024 * 1024
 _PATIENCE = 0.1
