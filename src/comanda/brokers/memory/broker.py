@@ -7,12 +7,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from ...clock import SECOND, Clock, Micros, SystemClock
+from ...clock import SECOND, Clock, SystemClock
 from ...errors import ConfigurationError
 from ...shield import ShieldedLock
 from ..base import Broker, Capability, StartedOf
 from ..records import (
-    MESSAGE,
     Beat,
     Demand,
     Enqueued,
@@ -28,11 +27,11 @@ from ..records import (
     WorkerRecord,
 )
 from ..rotation import Rotation
-from ..rules import kind_clash, no_such_queue
+from ..rules import no_such_queue
 from ..silence import Silence
-from . import exchange, operate, read
+from . import enqueue, exchange, operate, read
 from .hints import Hints
-from .table import Queue, Row, Table
+from .table import Table
 from .workers import Workers
 
 _PRUNE_STEP = 1_000
@@ -74,36 +73,9 @@ class MemoryBroker(Broker):
     def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
         now = self._clock.now()
         with self._lock:
-            answers = [self._enqueue_one(job, now) for job in jobs]
+            answers = [enqueue.store(self._table, job, now) for job in jobs]
         self._work.ring()
         return answers
-
-    def _enqueue_one(self, job: NewJob, now: Micros) -> Enqueued:
-        queue = self._table.queues.setdefault(job.queue, Queue(job.queue, job.task == MESSAGE))
-        if queue.messages is not (job.task == MESSAGE):
-            error = ConfigurationError(kind_clash(job.queue, holds_messages=queue.messages))
-            return Enqueued(job.id, created=False, error=error)
-        existing = self._table.find(job.id) or self._table.holder(job.unique_key)
-        if existing is not None:
-            return Enqueued(existing.id, created=False)
-        due = job.due if job.due is not None else now + job.delay
-        self._table.insert(
-            Row(
-                n=self._table.next_n(),
-                id=job.id,
-                task=job.task,
-                queue=job.queue,
-                payload=job.payload,
-                priority=job.priority,
-                due=due,
-                enqueued_at=now,
-                expires=job.expires,
-                unique_key=job.unique_key,
-                options=job.options,
-                state=State.SCHEDULED if due > now else State.READY,
-            )
-        )
-        return Enqueued(job.id)
 
     # -- working ------------------------------------------------------------------------------------------------
 

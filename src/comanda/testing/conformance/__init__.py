@@ -23,6 +23,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_
 from .capabilities import Capabilities  # noqa: E402 - after the rewriting of its asserts is arranged
 from .case import BrokerCase, BrokerFactory  # noqa: E402
 from .claiming import Claiming  # noqa: E402
+from .crashes import Crashes  # noqa: E402
 from .durability import Durability  # noqa: E402
 from .enqueueing import Enqueueing  # noqa: E402
 from .filtering import Filtering  # noqa: E402
@@ -49,6 +50,7 @@ class BrokerConformance(
     RotatingQueues,
     Settling,
     Liveness,
+    Crashes,
     Parking,
     Operating,
     Filtering,
