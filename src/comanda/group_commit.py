@@ -65,6 +65,7 @@ class GroupCommit:
                     self._waiting.append(request)
                 else:
                     self._busy = request.lead = True
+                    request.batch.append(request)  # while nobody is committing nobody waits
             if not request.lead:
                 self._wait(request)
             if request.lead:
@@ -91,8 +92,9 @@ class GroupCommit:
 
     def _lead(self, own: _Request) -> None:
         with shield():  # the others of the batch shall not suffer from this thread's time limit
-            with self._lock:
-                self._take(own)
+            if not own.batch:
+                with self._lock:
+                    self._take(own)
             self._commit_all(own.batch)
             self._leave(own)
 
@@ -116,11 +118,24 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - every caller of the batch gets its own copy
             for request in batch:
                 request.error = _answer_to(request, error)
+            if isinstance(error, BrokerTimeout):
+                self._refuse_waiting(error)
             return
         start = 0
         for request in batch:
             request.answers = answers[start : start + len(request.jobs)]
             start += len(request.jobs)
+
+    def _refuse_waiting(self, error: BrokerTimeout) -> None:
+        """Answer those who waited while the store was out of reach for a whole deadline.
+
+        With the lead they would begin another deadline: 9.5 s instead of 5 were measured (R24).
+        """
+        with self._lock:
+            for request in self._waiting:
+                request.error = copied(error)
+                request.turn.release()
+            self._waiting.clear()
 
     def _leave(self, own: _Request) -> None:
         """Hand the lead on and let the batch go; what was taken and has no answer may have been written or not."""
