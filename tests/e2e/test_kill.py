@@ -128,12 +128,12 @@ def test_no_accepted_job_is_lost_when_the_web_process_is_killed_with_its_worker_
         progress.wait_for(chance.randrange(1, JOBS // 2))
         killed, killed_at = web, time.monotonic()
         killed.kill()
+        progress.forget()  # before the next one begins: its 500 jobs are always enough for the next moment
         web = _web(launcher, JOBS if left else 0)
         killed.end()  # everybody who could write to its output has gone
         for job_id in re.findall("accepted ([0-9a-f-]{36})", killed.output()):
             assert kitchen.app.get_job(job_id).result(SOON) in range(JOBS)
         assert time.monotonic() - killed_at < BOUND
-        progress.forget()
     for job in kitchen.app.find_jobs(
         JobFilter(states=LIVE_STATES), limit=JOBS
     ):  # stored, and killed before it was said
