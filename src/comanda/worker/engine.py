@@ -100,7 +100,6 @@ class Engine:
     # -- one turn -----------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        idle = tuple(self._executors.slots.free)  # before the outcomes: theirs are among those collected next
         outcomes = self._collect()
         wanted = 0 if self._unsettled else self._wanted()
         if not outcomes and not wanted:
@@ -109,7 +108,6 @@ class Engine:
         answer = self._exchange(outcomes, wanted)
         if answer is None:
             return
-        self._executors.slots.forget(idle)
         self._note(outcomes, answer)
         if answer.claimed:
             self._batching.claimed(len(answer.claimed), wanted)

@@ -36,18 +36,10 @@ class Slots:
         self.page[self.count + slot] = 0
 
     def give_back(self, slot: int) -> bool:
-        """Offer the slot to whoever is next; return whether all slots are free now.
-
-        The row id stays in the page until the outcome is written: a task that has ruined its process (closed all its
-        descriptors, say) and returned is to be charged when the process dies of it.
-        """
+        """Offer the slot to whoever is next; return whether all slots are free now."""
+        self.page[slot] = 0
         self.free.append(slot)
         return len(self.free) == self.count
-
-    def forget(self, slots: tuple[int, ...]) -> None:
-        """Clear the page of free slots whose outcomes have been written; for the thread that hands out jobs."""
-        for slot in slots:
-            self.page[slot] = 0
 
     def running(self) -> Iterator[Attempt]:
         """Yield the attempts under way."""
