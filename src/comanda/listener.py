@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .errors import BrokerError, BrokerUnavailable
+from .joining import join
 
 POLL = 1.0
 """Seconds between two looks when no hint arrives; the thread stays as long after the last who needed it."""
@@ -70,9 +71,9 @@ class Listener:
         with self._lock:
             self._closing = True
             thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None:
             self._wake()
-            thread.join()
+            join(thread)
         self._on_end(_closed())
 
     def _serve(self) -> None:

@@ -11,6 +11,7 @@ import time
 
 from .brokers.base import Broker
 from .errors import ComandaError
+from .joining import join
 
 _FIRST, _LONGEST, _TOTAL = 0.001, 0.1, 5.0
 
@@ -44,8 +45,7 @@ class Lookout:
             self._sought.clear()
             self._changed.notify()
             thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        join(thread)
 
     def forget(self) -> None:
         """After a fork, in the child."""

@@ -13,6 +13,7 @@ from collections import deque
 from .brokers.base import Broker
 from .brokers.records import MESSAGE, Claimed, Demand, Outcome, WorkerInfo
 from .errors import BrokerError, ComandaError
+from .joining import join
 from .settings import Settings
 from .version import __version__
 from .worker import presence
@@ -68,8 +69,7 @@ class Membership:
         self._stop.set()
         with self._lock:
             thread, owner, sign = self._thread, self._owner, self._presence
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        join(thread)
         try:
             self._settle_late()
             if owner is not None:

@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from .errors import copied
+from .joining import join
 
 T = TypeVar("T")
 
@@ -60,8 +61,7 @@ class StorageThread:
             thread, self._thread = self._thread, None
             if thread is not None:
                 self._steps.put(None)
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        join(thread)
 
 
 class _Awaited(Generic[T]):

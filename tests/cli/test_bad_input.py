@@ -89,9 +89,7 @@ def locked(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """A store with a failed job whose write lock somebody else holds, and little patience."""
     shop.failed()
     shop.app.close()
-    defaults = SQLiteBroker.__init__.__kwdefaults__
-    assert defaults is not None
-    monkeypatch.setitem(defaults, "deadline", 0.01)
+    monkeypatch.setenv("COMANDA_DEADLINE", "0.01")
     holder = sqlite3.connect(shop.path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     yield shop
