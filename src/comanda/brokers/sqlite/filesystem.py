@@ -33,7 +33,7 @@ def check(path: Path) -> None:
     if kind in _NETWORK or kind.startswith("fuse"):
         raise ConfigurationError(
             f"{path} lies on a {kind} file system, where SQLite's write-ahead log loses data: "
-            "put the file on a local disk, or use a server (postgresql://…) where several machines share the queue"
+            "put the file on a local disk of the one host whose processes share it"
         )
 
 
