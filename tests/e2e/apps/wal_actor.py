@@ -82,7 +82,7 @@ class StoppingDatabase(apsw.VFSFile):
 
     stop: Callable[[str], None]
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name
+    def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802 - SQLite's name; a Buffer from Python 3.12
         """Stop before a page goes in."""
         self.stop("page")
         super().xWrite(data, offset)
