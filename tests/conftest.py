@@ -9,3 +9,5 @@ from hypothesis import settings
 # No deadline for a single example: on two busy cores the first one pays for imports. The limit on a whole test holds.
 settings.register_profile("comanda", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("comanda")
+
+pytest_plugins = ["tests.servers.fixtures"]

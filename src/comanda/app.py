@@ -49,7 +49,7 @@ class Comanda:
     ) -> None:
         self.settings = load({"url": url, **settings})
         self._clock = clock or SystemClock()
-        self.runtime = Runtime(self.settings, self._clock)
+        self.runtime = Runtime(self.settings, clock)
         self.tasks = Registry(modules, self._declare)
         _apps.add(self)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from .arrivals import Arrivals
 from .brokers.base import Broker
-from .brokers.factory import open_broker
+from .brokers.factory import Opening, open_broker
 from .lookout import Lookout
 from .producer import Producer
 from .watcher import Watcher
@@ -35,7 +35,7 @@ P = TypeVar("P", bound=_Part)
 class Runtime:
     """The open parts of one app in this process."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None) -> None:
         self._settings = settings
         self._clock = clock
         self._lock = threading.RLock()
@@ -105,12 +105,9 @@ class Runtime:
         return cast(P, part)
 
     def _open_broker(self) -> Broker:
-        return open_broker(
-            self._settings.url,
-            namespace=self._settings.namespace,
-            clock=self._clock,
-            deadline=self._settings.deadline,
-        )
+        settings = self._settings
+        opening = Opening(namespace=settings.namespace, clock=self._clock, deadline=settings.deadline)
+        return open_broker(settings.url, opening)
 
     def _join(self) -> Membership:
         from .membership import Membership

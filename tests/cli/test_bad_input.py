@@ -159,7 +159,7 @@ def _as_a_user_whom_permissions_bind(*command: str) -> subprocess.CompletedProce
         ("mysql://shop", "unknown broker URL scheme 'mysql'"),
         ("shop.db", "unknown broker URL scheme"),
         ("amqp://bob:s3cret@host/x", "•••"),
-        ("sqlite:///shop.db?mode=ro", "sqlite URLs take no options, got 'mode'"),
+        ("sqlite:///shop.db?mode=ro", "sqlite URLs have no option 'mode'"),
         ("sqlite://shop.db", "names no file"),
         ("memory://", "live inside their own process"),
     ],

@@ -113,7 +113,7 @@ def test_tags_that_do_not_come_in_time_end_with_1(tmp_path: Path, language_model
         ("memory://", "saves a log and its job in one transaction of one SQLite file, which memory:// does not offer"),
         ("sqlite+apsw:///guro.db", "in one transaction of one SQLite file"),
         ("mysql://ann:secret@localhost/guro", "unknown broker URL scheme 'mysql'"),
-        ("sqlite:///guro.db?mode=ro", "take no options"),
+        ("sqlite:///guro.db?mode=ro", "have no option"),
     ],
 )
 def test_a_url_that_does_not_fit_is_refused(url: str, sentence: str) -> None:

@@ -4,60 +4,57 @@ from __future__ import annotations
 
 import importlib
 import re
-from pathlib import Path
 from typing import cast
-from urllib.parse import parse_qsl, unquote, urlsplit
+
+from msgspec import Struct
 
 from ..clock import Clock
-from ..errors import ConfigurationError, UnknownOption
+from ..errors import ConfigurationError, MissingExtra
 from .base import Broker
 
-SCHEMES = ("sqlite", "sqlite+apsw", "memory")
+_PACKAGES = {
+    "sqlite": "sqlite",
+    "sqlite+apsw": "sqlite",
+    "memory": "memory",
+}
+"""URL scheme to the package of `comanda.brokers` that serves it; it is imported when it is wanted."""
+
+_DRIVERS: dict[str, str] = {}
+"""Package to the top-level module of the driver that its extra, of the same name as the package, brings."""
+
+SCHEMES = tuple(_PACKAGES)
 
 
-def open_broker(
-    url: str,
-    *,
-    namespace: str = "comanda",
-    clock: Clock | None = None,
-    supervisor: bool = False,
-    deadline: float = 5.0,
-) -> Broker:
-    """Return the broker of a URL; nothing is opened yet. Its verbs give up after `deadline` seconds.
+class Opening(Struct, frozen=True, kw_only=True):
+    """How a broker is to be opened. `deadline` in seconds; `clock` None: the store's own, where it has one.
 
     `supervisor`: for a process without user code, which uses apsw on any SQLite file, since a current library may do
-    the checkpoints (design section 6). Raises ConfigurationError for an unknown scheme and UnknownOption for `?…`.
+    the checkpoints (design section 6).
     """
-    scheme, separator, rest = url.partition("://")
-    if not url or not separator or scheme not in SCHEMES:
+
+    namespace: str = "comanda"
+    clock: Clock | None = None
+    supervisor: bool = False
+    deadline: float = 5.0
+
+
+def open_broker(url: str, opening: Opening | None = None) -> Broker:
+    """Return the broker of a URL; nothing is opened yet.
+
+    Raises ConfigurationError for an unknown scheme or an address that names no store, UnknownOption for a `?…` that
+    the broker does not know, MissingExtra when its driver is not installed.
+    """
+    scheme, separator, _ = url.partition("://")
+    if not url or not separator or scheme not in _PACKAGES:
         raise ConfigurationError(_unknown(url, scheme))
-    query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    if query:
-        raise UnknownOption(f"{scheme} URLs take no options, got {query[0][0]!r}")
-    if scheme == "memory":
-        module = importlib.import_module("comanda.brokers.memory")
-        return cast(Broker, module.MemoryBroker(clock=clock))
-    module = importlib.import_module("comanda.brokers.sqlite")
-    library = "apsw" if supervisor or scheme == "sqlite+apsw" else "sqlite3"
-    broker = module.SQLiteBroker(
-        _path(url, rest), library_name=library, namespace=namespace, clock=clock, deadline=deadline
-    )
-    return cast(Broker, broker)
-
-
-def _path(url: str, rest: str) -> Path:
-    """Return the file of a SQLite URL: three slashes for a relative path, four for an absolute one."""
-    if not rest.startswith("/"):
-        raise ConfigurationError(
-            f"{url!r} names no file: write sqlite:///shop.db (relative to the working directory) "
-            "or sqlite:////var/lib/shop.db (absolute)"
-        )
-    name = unquote(rest[1:])
-    if name in ("", ":memory:"):
-        raise ConfigurationError(
-            f"{url!r}: a queue in SQLite needs a file; for jobs in this process's memory use memory://"
-        )
-    return Path(name)
+    package = _PACKAGES[scheme]
+    try:
+        module = importlib.import_module(f"comanda.brokers.{package}.url")
+    except ModuleNotFoundError as error:
+        if error.name != _DRIVERS.get(package):
+            raise
+        raise MissingExtra(package, f"{scheme}://") from None
+    return cast(Broker, module.open_url(url, opening or Opening()))
 
 
 def _unknown(url: str, scheme: str) -> str:

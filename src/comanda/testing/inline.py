@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from ..app import Comanda
 from ..brokers.base import Broker
-from ..brokers.factory import open_broker
+from ..brokers.factory import Opening, open_broker
 from ..brokers.records import Enqueued, JobFilter, NewJob, State
 from ..producer import Producer
 from ..worker.inline import run_jobs
@@ -24,7 +24,7 @@ def inline(app: Comanda) -> Iterator[Comanda]:
     `result()`, not at the enqueue; its retries run at once, without their delays. What has a `run_after` waits for
     `run_jobs`, and what was enqueued with `connection=` for the next enqueue or `run_jobs` after the commit.
     """
-    broker = app.broker if app.url else open_broker("memory://", clock=app._clock)
+    broker = app.broker if app.url else open_broker("memory://", Opening(clock=app._clock))
     with app.runtime.replaced(broker, _InlineProducer(app, broker)):
         yield app
 

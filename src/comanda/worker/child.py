@@ -21,7 +21,7 @@ from typing import Any
 from .. import logs
 from ..app import Comanda
 from ..brokers.base import Capability
-from ..brokers.factory import open_broker
+from ..brokers.factory import Opening, open_broker
 from ..brokers.records import Claimed, WorkerInfo
 from ..errors import BrokerError, ComandaError, NotSupported
 from ..loading import load_app
@@ -52,7 +52,7 @@ class Child:
         self._settings = app.settings
         self._grace = app.settings.grace if work.grace is None else work.grace
         self._tasks = dict(app.tasks)
-        self._broker = open_broker(app.url, namespace=app.namespace)
+        self._broker = open_broker(app.url, Opening(namespace=app.namespace))
         self._owner = self._broker.register(_myself(tuple(self._tasks), work.queues))
         concurrency = work.concurrency or app.settings.concurrency
         self._presence = Presence(self._broker.runtime_directory(), self._owner, concurrency)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 
-from ..brokers.factory import open_broker
+from ..brokers.factory import Opening, open_broker
 from ..brokers.records import Beat
 from ..settings import Settings
 from . import messages, presence
@@ -18,9 +18,9 @@ class Custody:
 
     def __init__(self, settings: Settings) -> None:
         """Open the store; raises BrokerError."""
-        self._broker = open_broker(settings.url, namespace=settings.namespace, supervisor=True)
+        self._broker = open_broker(settings.url, Opening(namespace=settings.namespace, supervisor=True))
         self._broker.open()
-        self._heart = open_broker(settings.url, namespace=settings.namespace, supervisor=True)
+        self._heart = open_broker(settings.url, Opening(namespace=settings.namespace, supervisor=True))
         self._directory = self._broker.runtime_directory()
         self._children: dict[int, ChildProcess] = {}
         self._upkeep = Upkeep(self._broker, self._heart, settings, self._owners, self._pass_on)
