@@ -226,6 +226,20 @@ class Broker(ABC):
     def maintain(self) -> None:
         """Do the store's own housekeeping, called about once a second by the supervisor (on SQLite: log and room)."""
 
+    # -- moving -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def load(self, jobs: Sequence[JobRecord]) -> list[bool]:
+        """Store jobs of another store as they are, in one durable transaction; say for each whether it is new here.
+
+        State, times, attempt, crashes, result, failure, attempts and operations are kept, so that the job's page reads
+        as before; `attempts` and `operations` may be None. A running job has no worker here: it is stored as ready,
+        with its running attempt given back, or as cancelled if it was asked to stop. `fence`, `version`, `parked` and
+        `stop_requested` begin anew. A job whose id exists, or an unfinished one whose unique key another unfinished
+        job holds, leaves what is here as it is. Raises ConfigurationError, and stores none of them, when a queue holds
+        the other kind. `arrival.arriving` says what all brokers store.
+        """
+
     # -- waiting ------------------------------------------------------------------------------------------------
 
     @abstractmethod

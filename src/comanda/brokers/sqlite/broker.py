@@ -29,7 +29,7 @@ from ..records import (
 )
 from ..rotation import Rotation
 from ..statements import Statement
-from . import enqueue, exchange, library, operate, read, space
+from . import enqueue, exchange, library, load, operate, read, space
 from .checkpoint import Checkpointer, Helper
 from .connection import DEADLINE
 from .counts import TAIL, Moves, catch_up
@@ -273,6 +273,14 @@ class SQLiteBroker(Broker):
             self._checkpointer.run(at_once=given > 0)  # only this cuts the file
         else:
             self._helper.run()
+
+    # -- moving -------------------------------------------------------------------------------------------------
+
+    def load(self, jobs: Sequence[JobRecord]) -> list[bool]:
+        with self._write() as session:
+            stored = load.load(session, self._names, jobs, self._clock.now())
+        self._ring_all()
+        return stored
 
     # -- waiting ------------------------------------------------------------------------------------------------
 
