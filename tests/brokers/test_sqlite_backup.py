@@ -15,20 +15,24 @@ from comanda.brokers.records import Demand, JobFilter, NewJob, State, WorkerInfo
 from comanda.brokers.sqlite import SQLiteBroker
 from comanda.errors import BrokerTimeout, ConfigurationError, SchemaMismatch
 from comanda.ids import from_text, new_ids
+from comanda.testing.conformance.case import recount
 from tests.brokers.sqlite_files import LIBRARIES
 
-_PRODUCER = """
+_SHOP = """
 import sys
 from pathlib import Path
-from comanda.brokers.records import NewJob
+from comanda.brokers.records import Demand, Kind, NewJob, Outcome, WorkerInfo
 from comanda.brokers.sqlite import SQLiteBroker
 from comanda.ids import new_ids, to_text
 
 broker = SQLiteBroker(Path(sys.argv[1]), library_name=sys.argv[2])
+worker = broker.register(WorkerInfo(host="host", pid=1, version="1.0", kind="child", tasks=("task",)))
 while True:
-    for job_id in new_ids(100):
+    for job_id in new_ids(20):
         broker.enqueue([NewJob(id=job_id, task="task", queue="default", payload=b"[]")])
         print(to_text(job_id), flush=True)
+    claimed = broker.claim(worker, Demand(10, frozenset({"task"})))
+    broker.settle(worker, [Outcome(job, Kind.SUCCESS, 1, 2, b"1") for job in claimed])
 """
 
 _HALF_A_RESTORE = """
@@ -80,22 +84,23 @@ def names_in(directory: Path) -> set[str]:
 def test_a_backup_under_load_holds_every_job_acknowledged_before_it_began(
     broker: SQLiteBroker, tmp_path: Path, library: str
 ) -> None:
-    """A producer in another process goes on meanwhile; the copy is one moment of the store."""
+    """Jobs are enqueued, claimed and settled in another process meanwhile; the copy is one moment of the store."""
     broker.open()
     copy = tmp_path / "copy.db"
-    command = [sys.executable, "-c", _PRODUCER, str(broker.path), library]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as producer:
-        assert producer.stdout is not None
-        acknowledged = [from_text(producer.stdout.readline().strip()) for _ in range(200)]
+    command = [sys.executable, "-c", _SHOP, str(broker.path), library]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as busy:
+        assert busy.stdout is not None
+        acknowledged = [from_text(busy.stdout.readline().strip()) for _ in range(200)]
         broker.backup(copy)
-        after = from_text(producer.stdout.readline().strip())
-        producer.kill()
-        producer.stdout.read()
+        after = from_text(busy.stdout.readline().strip())
+        busy.kill()
+        busy.stdout.read()
     with sqlite3.connect(copy) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
     copied = SQLiteBroker(copy, library_name=library)
     found = ids_in(copied)
+    assert copied.counts() == recount(copied)
     copied.close()
     assert set(found) >= set(acknowledged)
     assert found == ids_in(broker)[: len(found)]
