@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from comanda.brokers.records import WorkerInfo
 from comanda.brokers.sqlite import filesystem, library
 from comanda.cli.checks import database, store, work
 from comanda.clock import SECOND
@@ -244,3 +245,18 @@ def test_a_store_that_cannot_be_opened_is_a_finding_with_the_exit_code_of_its_er
     assert report["problems"] == 1
     assert (report["checks"][-1]["check"], report["checks"][-1]["level"]) == ("store", "problem")
     assert run("doctor", "--url", "sqlite:///nowhere.db").exit_code == 3
+
+
+def test_a_probe_asks_for_a_worker_of_its_own_host_alone(shop: Shop, run: Run) -> None:
+    """Other hosts' workers and what waits elsewhere are no reason to restart this one."""
+    shop.app.broker.open()
+    absent = run("doctor", "--worker", "--url", shop.url)
+    assert absent.exit_code == 1
+    assert "was heard of within 10 s" in absent.stdout
+    elsewhere = WorkerInfo(host="elsewhere", pid=1, version="1.0", kind="child", tasks=("shop.send_mail",))
+    shop.app.broker.register(elsewhere)
+    assert run("doctor", "--worker", "--url", shop.url).exit_code == 1
+    assert shop.owner
+    shop.make_report.using(queue="nobody").enqueue("may")
+    assert run("doctor", "--worker", "--url", shop.url).exit_code == 0
+    assert run("doctor", "--worker", "--url", "sqlite:///none.db").exit_code == 3

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from comanda import BrokerUnavailable
+
 
 def post(client: httpx.Client, entry: Any) -> httpx.Response:
     body = json.dumps({"entry": entry})  # in ASCII: half of a character arrives as an escape
@@ -121,3 +123,16 @@ def test_the_api_describes_itself(client: httpx.Client) -> None:
     operations = {operation["operationId"] for path in description["paths"].values() for operation in path.values()}
     assert operations == {"save_log", "list_logs", "read_log", "follow_log"}
     assert "201" in description["paths"]["/logs"]["post"]["responses"]
+
+
+def test_its_health_is_that_of_its_store(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from comanda.demo.tasks import app
+
+    assert client.get("/healthz").status_code == 204
+
+    def fail() -> None:
+        raise BrokerUnavailable("the disk is gone")
+
+    monkeypatch.setattr(app.broker, "counts", fail)
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()) == (503, {"detail": "the disk is gone"})

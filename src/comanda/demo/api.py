@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from comanda import Job, __version__
+from comanda import BrokerError, Job, __version__
 
 from . import events, logs
 from .database import engine
@@ -110,6 +110,16 @@ async def follow_log(
     async with aclosing(events.follow(log_id, job, seen=last_event_id)) as stages:
         async for progress in stages:
             yield ServerSentEvent(event="progress", id=progress.event_id, data=progress, retry=events.RECONNECT)
+
+
+@api.get("/healthz", include_in_schema=False)
+def health() -> Response:
+    """Answer 204 while logs can be saved, else 503: for who runs this."""
+    try:
+        app.broker.counts()
+    except BrokerError as error:
+        raise HTTPException(503, str(error)) from None
+    return Response(status_code=204)
 
 
 def _not_found(log_id: int) -> HTTPException:

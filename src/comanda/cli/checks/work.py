@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ...app import Comanda
 from ...brokers.records import MESSAGE, TERMINAL_STATES, JobFilter, QueueRecord, State, WorkerRecord
 from ...clock import SECOND, Micros
-from ..info import living_workers, serves
+from ..info import heard_workers, living_workers, serves
 from ..times import length
 from .finding import Finding, hint, ok, problem
 
@@ -33,6 +34,19 @@ def work(app: Comanda, app_path: str | None) -> Iterator[Finding]:
     yield from _unknown_tasks(app, alive)
     yield _oldest(queues, now)
     yield _retention(app, queues)
+
+
+def own_worker(app: Comanda) -> Finding:
+    """Look for a worker of this host, which in a container is the container itself."""
+    host = socket.gethostname()
+    own = [
+        worker for worker in heard_workers(app) if worker.host == host and any(task != MESSAGE for task in worker.tasks)
+    ]
+    if own:
+        return ok(
+            "workers", f"{len(own)} alive on {host}: {', '.join(f'{worker.host}/{worker.pid}' for worker in own)}"
+        )
+    return problem("workers", f"no worker on {host} was heard of within {app.settings.lease:g} s", "comanda worker APP")
 
 
 def tasks(app: Comanda) -> Iterator[Finding]:
