@@ -43,8 +43,8 @@ from comanda.brokers.sqlite.connection import StandardConnection
 
 take_for_itself = backup._take_for_itself
 
-def take_then_die_halfway(target, deadline):
-    take_for_itself(target, deadline)
+def take_then_die_halfway(target, store):
+    take_for_itself(target, store)
     StandardConnection.copy_to = lambda self, target: self.raw.backup(
         target.raw, pages=20, progress=lambda *_: os._exit(9)
     )
@@ -171,6 +171,23 @@ def test_restore_hands_back_what_ran_when_the_backup_was_made(broker: SQLiteBrok
     assert job is not None
     assert (job.state, job.attempt, job.crashes, job.attempts) == (State.READY, 0, 0, [])
     assert all(worker.ended_at is not None for worker in broker.workers())
+
+
+def test_numbers_go_on_behind_those_given_before_a_restore(broker: SQLiteBroker, tmp_path: Path) -> None:
+    """A lock file or a line of a log that a killed worker left behind names no worker and no job of after."""
+    info = WorkerInfo(host="host", pid=1, version="1.0", kind="child", tasks=("task",))
+    demand = Demand(10, frozenset({"task"}))
+    enqueue(broker)
+    broker.backup(tmp_path / "copy.db")
+    enqueue(broker, 3)
+    owner = broker.register(info)
+    before = broker.claim(owner, demand)
+    broker.restore(tmp_path / "copy.db")
+    enqueue(broker, 3)
+    heir = broker.register(info)
+    assert heir > owner
+    assert not {job.n for job in before[1:]} & {job.n for job in broker.claim(heir, demand)}
+    assert broker.counts() == recount(broker)
 
 
 def test_restore_makes_a_store_where_there_is_none(tmp_path: Path, broker: SQLiteBroker) -> None:

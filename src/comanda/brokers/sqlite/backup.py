@@ -12,12 +12,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from ...errors import BrokerError, ConfigurationError
 from . import filesystem, library, schema
 from .connection import Connection, code_of, plain, retry_while_busy, translate
+from .counts import catch_up
+from .enqueue import LAST
 from .side import Side
-from .store import Store, create_private
+from .store import Session, Store, create_private
+
+_LAST_OWNER = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{ns}_workers'), 0)"
+# SQLite notes a table here with its first row.
+_NOTE_OWNERS = """
+INSERT INTO sqlite_sequence (name, seq)
+SELECT '{ns}_workers', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '{ns}_workers')
+"""
+_RAISE_OWNERS = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = '{ns}_workers'"
+_RAISE_JOBS = "UPDATE {ns}_counts SET jobs = max(jobs, ?) WHERE queue = 0 AND state = 0"
+
+
+class Numbers(NamedTuple):
+    """The highest numbers given to an owner and to a job."""
+
+    owner: int
+    job: int
 
 
 def write(store: Store, target: Path) -> None:
@@ -26,8 +45,10 @@ def write(store: Store, target: Path) -> None:
         _copy(source, part, store.library)
 
 
-def put_back(store: Store, source: Path, prepare: Callable[[Path], None]) -> None:
+def put_back(store: Store, source: Path, prepare: Callable[[Path, Numbers], None]) -> None:
     """Write the copy `source`, changed by `prepare` beforehand, over all that is in the store.
+
+    `prepare` gets the copy's path and the store's last numbers, which must not be given again.
 
     Raises ConfigurationError for a file that is no sound copy of this namespace, BrokerTimeout when another process
     has the store open: it might remember what is no longer true, such as the numbers of tasks and queues.
@@ -36,10 +57,10 @@ def put_back(store: Store, source: Path, prepare: Callable[[Path], None]) -> Non
     with TemporaryDirectory(prefix=f"{store.path.name}-restore-", dir=store.path.parent) as place:
         prepared = Path(place) / store.path.name
         _take_over(store, source, prepared)
-        prepare(prepared)
+        prepare(prepared, _last_numbers(store))
         create_private(store.path)
         with _opened(store, read_only=False) as target, _errors(store.path, store.deadline):
-            _take_for_itself(target, store.deadline)
+            _take_for_itself(target, store)
             with _of_library(prepared, store.library) as made:
                 made.copy_to(target)
 
@@ -122,11 +143,32 @@ def _copy(source: Connection, target: Path, library_name: str) -> None:
         raise ConfigurationError(f"the copy is damaged, and so is what it was made from: {damage[0][0]}")
 
 
-def _take_for_itself(target: Connection, deadline: float) -> None:
+def _last_numbers(store: Store) -> Numbers:
+    """Return the highest owner and job numbers that the store has given; zeros when it cannot say."""
+    if not store.path.exists():
+        return Numbers(0, 0)
+    try:
+        with _opened(store, read_only=True) as connection, _errors(store.path, store.deadline):
+            if not schema.versions(connection, store.namespace)[0]:
+                return Numbers(0, 0)
+            return Numbers(*(connection.execute(store.text(query))[0][0] for query in (_LAST_OWNER, f"SELECT {LAST}")))
+    except BrokerError:  # damaged: the more reason to restore
+        return Numbers(0, 0)
+
+
+def never_give_again(session: Session, given: Numbers) -> None:
+    """Let owner and job numbers go on behind those given, so that no leftover of theirs can mean a newer one (SQ11)."""
+    catch_up(session)
+    session.run(_NOTE_OWNERS)
+    session.run(_RAISE_OWNERS, (given.owner,))
+    session.run(_RAISE_JOBS, (given.job,))
+
+
+def _take_for_itself(target: Connection, store: Store) -> None:
     """Lock the file for this connection until it closes. Every connection in WAL mode keeps a shared lock on it."""
-    retry_while_busy(lambda: target.execute("PRAGMA journal_mode = DELETE"), deadline)
+    retry_while_busy(lambda: target.execute("PRAGMA journal_mode = DELETE"), store.deadline)
     target.execute("PRAGMA locking_mode = EXCLUSIVE")
-    retry_while_busy(lambda: target.execute("BEGIN EXCLUSIVE"), deadline)
+    retry_while_busy(lambda: target.execute("BEGIN EXCLUSIVE"), store.deadline)
     target.execute("COMMIT")
 
 

@@ -30,6 +30,7 @@ from ..records import (
 from ..rotation import Rotation
 from ..statements import Statement
 from . import backup, enqueue, exchange, library, load, operate, read, schema, space
+from .backup import Numbers
 from .checkpoint import Checkpointer, Helper
 from .connection import DEADLINE
 from .counts import TAIL, Moves, catch_up
@@ -291,13 +292,15 @@ class SQLiteBroker(Broker):
         backup.put_back(self._store, path, self._end_the_past)
         self._reset()  # what this process remembered of names and workers was the old contents'
 
-    def _end_the_past(self, copy: Path) -> None:
+    def _end_the_past(self, copy: Path, given: Numbers) -> None:
         """Bring a copy up to date and end the workers that lived when it was made; their jobs go back uncharged."""
         past = SQLiteBroker(copy, library_name=self.library, namespace=self.namespace, clock=self._clock)
         try:
             for worker in past.workers():
                 if worker.ended_at is None:
                     past.deregister(worker.owner)
+            with past._write() as session:
+                backup.never_give_again(session, given)
         finally:
             past.close()
 
