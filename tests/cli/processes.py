@@ -52,13 +52,16 @@ def started(*command: str, directory: Path) -> Iterator[tuple[subprocess.Popen[s
             process.wait()
 
 
-def comanda(*command: str, directory: Path) -> subprocess.CompletedProcess[str]:
+def comanda(
+    *command: str, directory: Path, stdout: int | IO[str] = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
     """Run `comanda …` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "comanda", *command],
         cwd=directory,
         env=environment(),
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         check=False,
     )

@@ -41,6 +41,11 @@ PROMOTION_STEP = 500
 ENQUEUE_LIMIT = 10_000
 """Jobs in one transaction at most (design section 3)."""
 
+_SERVER_TOOLS = (
+    "use the server's (PostgreSQL: pg_dump and pg_restore; Redis: BGSAVE or the append-only file), "
+    "or comanda db export and import"
+)
+
 
 StartedOf = Callable[[int], Collection[int] | None]
 """Owner id to the row ids that its process was executing; None when nobody knows."""
@@ -52,6 +57,7 @@ class Capability(StrEnum):
     DURABLE = "durable"
     CROSS_PROCESS = "cross_process"
     TRANSACTIONAL_ENQUEUE = "transactional_enqueue"
+    BACKUP = "backup"
 
 
 class Broker(ABC):
@@ -225,6 +231,53 @@ class Broker(ABC):
     @abstractmethod
     def maintain(self) -> None:
         """Do the store's own housekeeping, called about once a second by the supervisor (on SQLite: log and room)."""
+
+    # -- moving -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def load(self, jobs: Sequence[JobRecord]) -> list[bool]:
+        """Store jobs of another store as they are, in one durable transaction; say for each whether it is new here.
+
+        State, times, attempt, crashes, result, failure, attempts and operations are kept, so that the job's page reads
+        as before; `attempts` and `operations` may be None. A running job has no worker here: it is stored as ready,
+        with its running attempt given back, or as cancelled if it was asked to stop. `fence`, `version`, `parked` and
+        `stop_requested` begin anew. A job whose id exists, or an unfinished one whose unique key another unfinished
+        job holds, leaves what is here as it is. Raises ConfigurationError, and stores none of them, when a queue holds
+        the other kind. `arrival.arriving` says what all brokers store.
+        """
+
+    def backup(self, path: Path) -> None:
+        """Write a copy of the whole store to a new file, as it stands at one moment; others go on working meanwhile.
+
+        Raises ConfigurationError when `path` exists or cannot be made; leaves no half copy behind under that name.
+        """
+        raise NotSupported(f"{type(self).__name__} has no backup of its own: {_SERVER_TOOLS}")
+
+    def restore(self, path: Path) -> None:
+        """Put the copy that `backup` wrote in the place of all that is in the store, at once or not at all.
+
+        The jobs that were running in it go back uncharged: their workers are of the past. Raises ConfigurationError
+        when `path` holds no sound store that this comanda may use, BrokerTimeout when another process uses the store.
+        """
+        raise NotSupported(f"{type(self).__name__} cannot restore a backup: {_SERVER_TOOLS}")
+
+    # -- schema -------------------------------------------------------------------------------------------------
+
+    def schema_status(self) -> tuple[int, int]:
+        """Return the schema version found in the store, 0 in an empty one, and the one that this comanda wants.
+
+        Changes nothing. A store without a schema answers (0, 0).
+        """
+        return 0, 0
+
+    def oldest_client(self) -> int | None:
+        """Return the oldest schema version whose comanda may use the store; None when it does not say."""
+        return None
+
+    def migrate(self) -> list[int]:
+        """Bring the schema up to date; return the steps applied, in order. Raises SchemaMismatch for a newer one."""
+        self.open()
+        return []
 
     # -- waiting ------------------------------------------------------------------------------------------------
 

@@ -134,7 +134,10 @@ class WorkerInfo(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class WorkerRecord(Struct, kw_only=True, gc=False):
-    """A worker as the store knows it; `ended_at` is None while it lives."""
+    """A worker as the store knows it; `ended_at` is None while it lives.
+
+    `kind` is WorkerInfo's, or `elsewhere`: it worked for the store that jobs came from, and is named by their attempts.
+    """
 
     owner: int
     host: str
@@ -146,6 +149,10 @@ class WorkerRecord(Struct, kw_only=True, gc=False):
     ended_at: int | None
     queues: tuple[str, ...] | None
     tasks: tuple[str, ...]
+
+
+ELSEWHERE = "elsewhere"
+"""The kind of a worker that never worked here: jobs that it ran were loaded from another store."""
 
 
 class Beat(Struct, gc=False):

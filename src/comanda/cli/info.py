@@ -46,6 +46,11 @@ def living_workers(app: Comanda) -> list[WorkerRecord]:
     return [worker for worker in app.broker.workers() if worker.ended_at is None]
 
 
+def heard_workers(app: Comanda) -> list[WorkerRecord]:
+    """Return the living workers that were heard of within the last lease."""
+    return [worker for worker in living_workers(app) if app.now() - worker.beat_at <= app.settings.lease * SECOND]
+
+
 def serves(worker: WorkerRecord, queue: str) -> bool:
     """Return whether a worker takes jobs from a queue."""
     return worker.queues is None or queue in worker.queues

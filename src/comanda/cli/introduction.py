@@ -1,4 +1,4 @@
-"""What `comanda dev` says first: `python -m comanda.cli.introduction APP`.
+"""What `comanda dev` does and says first: `python -m comanda.cli.introduction APP`.
 
 A process of its own imports the app for it: the one that watches for changes must never hold old code.
 """
@@ -24,8 +24,9 @@ _SHOWN = 5
 @click.command("introduction", cls=Command)
 @click.argument("app_path")
 def introduction(app_path: str) -> None:
-    """Show the store, the tasks and the first thing to try."""
+    """Bring the store's schema up to date; show the store, the tasks and the first thing to try."""
     with closing(import_app(app_path)) as app:
+        app.broker.migrate()
         tasks = list({task.name: task for task in app.tasks.values()}.values())
         store = app.broker.describe()
         facts = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ..version import __version__
+from .db import db
 from .demo import demo
 from .dev import dev
 from .doctor import doctor
@@ -28,5 +29,5 @@ def program() -> None:
     """
 
 
-for command in (worker, dev, run, jobs, queues, info, doctor, demo, version):
+for command in (worker, dev, run, jobs, queues, info, doctor, db, demo, version):
     program.add_command(command)

@@ -29,7 +29,7 @@ from ..records import (
 from ..rotation import Rotation
 from ..rules import no_such_queue
 from ..silence import Silence
-from . import enqueue, exchange, operate, read
+from . import enqueue, exchange, load, operate, read
 from .hints import Hints
 from .table import Table
 from .workers import Workers
@@ -221,6 +221,14 @@ class MemoryBroker(Broker):
 
     def maintain(self) -> None:
         """Memory keeps itself."""
+
+    # -- moving -------------------------------------------------------------------------------------------------
+
+    def load(self, jobs: Sequence[JobRecord]) -> list[bool]:
+        with self._lock:
+            stored = load.load(self._table, self._workers, jobs, self._clock.now())
+        self._ring_all()
+        return stored
 
     # -- waiting ------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from ...clock import Micros
 from .. import rules
+from ..arrival import UNKNOWN, who
 from ..base import CRASH_LIMIT
-from ..records import AttemptRecord, State, WorkerInfo, WorkerRecord
+from ..records import ELSEWHERE, AttemptRecord, State, WorkerInfo, WorkerRecord
 from .table import Row, Table
 
 
@@ -31,6 +32,7 @@ class Workers:
 
     def __init__(self) -> None:
         self._workers: dict[int, Worker] = {}
+        self._elsewhere: dict[tuple[str, int, str], int] = {}
         self._last = 0
 
     def add(self, info: WorkerInfo, now: Micros) -> int:
@@ -52,6 +54,18 @@ class Workers:
         )
         return self._last
 
+    def elsewhere(self, attempt: AttemptRecord) -> int:
+        """Return the owner that stands for the worker of another store that ran `attempt`: it has ended."""
+        key = who(attempt)
+        owner = self._elsewhere.get(key)
+        if owner is None or owner not in self._workers:
+            host, pid, version = key
+            info = WorkerInfo(host=host, pid=pid, version=version, kind=ELSEWHERE, tasks=())
+            owner = self._elsewhere[key] = self.add(info, attempt.started_at)
+        record = self._workers[owner].record
+        record.beat_at = record.ended_at = max(record.ended_at or 0, attempt.finished_at or attempt.started_at)
+        return owner
+
     def living(self, owner: int) -> Worker | None:
         """Return an owner unless it is unknown or dead."""
         worker = self._workers.get(owner)
@@ -60,7 +74,7 @@ class Workers:
     def who(self, owner: int | None) -> tuple[str, int, str]:
         """Return host, pid and version of an owner, as far as still known."""
         worker = None if owner is None else self._workers.get(owner)
-        return ("?", 0, "?") if worker is None else (worker.record.host, worker.record.pid, worker.record.version)
+        return UNKNOWN if worker is None else (worker.record.host, worker.record.pid, worker.record.version)
 
     def beats(self) -> dict[int, int]:
         """Return the heartbeat counters of the living."""

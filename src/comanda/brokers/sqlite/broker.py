@@ -29,7 +29,7 @@ from ..records import (
 )
 from ..rotation import Rotation
 from ..statements import Statement
-from . import enqueue, exchange, library, operate, read, space
+from . import backup, enqueue, exchange, library, load, operate, read, schema, space
 from .checkpoint import Checkpointer, Helper
 from .connection import DEADLINE
 from .counts import TAIL, Moves, catch_up
@@ -52,7 +52,7 @@ class SQLiteBroker(Broker):
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.DURABLE, Capability.CROSS_PROCESS, Capability.TRANSACTIONAL_ENQUEUE}
+        {Capability.DURABLE, Capability.CROSS_PROCESS, Capability.TRANSACTIONAL_ENQUEUE, Capability.BACKUP}
     )
 
     def __init__(
@@ -272,6 +272,46 @@ class SQLiteBroker(Broker):
             self._checkpointer.run(at_once=given > 0)  # only this cuts the file
         else:
             self._helper.run()
+
+    # -- moving -------------------------------------------------------------------------------------------------
+
+    def load(self, jobs: Sequence[JobRecord]) -> list[bool]:
+        with self._write() as session:
+            stored = load.load(session, self._names, jobs, self._clock.now())
+        self._ring_all()
+        return stored
+
+    def backup(self, path: Path) -> None:
+        self.open()
+        backup.write(self._store, path)
+
+    def restore(self, path: Path) -> None:
+        self.close()
+        backup.put_back(self._store, path, self._end_the_past)
+        self._reset()  # what this process remembered of names and workers was the old contents'
+
+    def _end_the_past(self, copy: Path) -> None:
+        """Bring a copy up to date and end the workers that lived when it was made; their jobs go back uncharged."""
+        past = SQLiteBroker(copy, library_name=self.library, namespace=self.namespace, clock=self._clock)
+        try:
+            for worker in past.workers():
+                if worker.ended_at is None:
+                    past.deregister(worker.owner)
+        finally:
+            past.close()
+
+    # -- schema -------------------------------------------------------------------------------------------------
+
+    def schema_status(self) -> tuple[int, int]:
+        return self._store.versions()[0], schema.SCHEMA_VERSION
+
+    def oldest_client(self) -> int | None:
+        return self._store.versions()[1] or None
+
+    def migrate(self) -> list[int]:
+        found, wanted = self.schema_status()
+        self.open()
+        return list(range(found + 1, wanted + 1))
 
     # -- waiting ------------------------------------------------------------------------------------------------
 

@@ -49,6 +49,10 @@ class Connection(Protocol):
         """Return how many rows the last statement changed."""
         ...
 
+    def copy_to(self, target: Connection) -> None:
+        """Write all that this connection sees at one moment over the database of `target`, of the same library."""
+        ...
+
     def close(self) -> None:
         """Close the connection."""
         ...
@@ -72,6 +76,9 @@ class StandardConnection:
 
     def changes(self) -> int:
         return int(self.raw.execute("SELECT changes()").fetchone()[0])
+
+    def copy_to(self, target: Connection) -> None:
+        self.raw.backup(target.raw)
 
     def close(self) -> None:
         self.raw.close()
@@ -97,6 +104,10 @@ class ApswConnection:
     def changes(self) -> int:
         return int(self.raw.changes())
 
+    def copy_to(self, target: Connection) -> None:
+        with target.raw.backup("main", self.raw, "main") as copying:
+            copying.step(-1)
+
     def close(self) -> None:
         self.raw.close()
 
@@ -106,14 +117,18 @@ def connect(path: Path, library_name: str, deadline: float = DEADLINE, *, read_o
 
     Connections on a library with the WAL-reset race never checkpoint (design section 6).
     """
-    connection: Connection
-    connection = ApswConnection(path) if library_name == library.APSW else StandardConnection(path)
+    connection = plain(path, library_name)
     try:
         _configure(connection, library.must_not_checkpoint(library_name), deadline, read_only)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def plain(path: Path, library_name: str) -> Connection:
+    """Open `path` as it is, without any setting."""
+    return ApswConnection(path) if library_name == library.APSW else StandardConnection(path)
 
 
 def _configure(connection: Connection, never_checkpoint: bool, deadline: float, read_only: bool) -> None:

@@ -19,11 +19,11 @@ _ID, _KEY = 0, 8
 """Where these stand among the parameters."""
 
 # The number of the last job there is or was: whoever deletes jobs has counted them before (see counts.py).
-_LAST = """max(
+LAST = """max(
     coalesce((SELECT max(n) FROM {ns}_jobs), 0), (SELECT jobs FROM {ns}_counts WHERE queue = 0 AND state = 0)
 )"""
 _VALUES = "?,?,?,?,?,?,?,?,?,?,?"
-_INSERT = f"INSERT INTO {{ns}}_jobs ({_COLUMNS}) VALUES ({_LAST} + 1, {_VALUES}) ON CONFLICT DO NOTHING"
+_INSERT = f"INSERT INTO {{ns}}_jobs ({_COLUMNS}) VALUES ({LAST} + 1, {_VALUES}) ON CONFLICT DO NOTHING"
 _INSERT_AT = f"INSERT INTO {{ns}}_jobs ({_COLUMNS}) VALUES (?, {_VALUES}) ON CONFLICT DO NOTHING"
 
 FEW = 16
@@ -31,7 +31,7 @@ FEW = 16
 
 _INSERT_FEW = [
     f"INSERT INTO {{ns}}_jobs ({_COLUMNS}) VALUES "
-    + ",".join(f"({_LAST} + {row}, {_VALUES})" for row in range(1, rows + 1))
+    + ",".join(f"({LAST} + {row}, {_VALUES})" for row in range(1, rows + 1))
     for rows in range(FEW + 1)
 ]
 _CONSTRAINT = 19
@@ -45,7 +45,7 @@ _FOREIGN_TASK = "INSERT INTO {ns}_tasks (name) VALUES (?) ON CONFLICT DO NOTHING
 _FOREIGN_QUEUE = "INSERT INTO {ns}_queues (name, messages) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _FOREIGN_INSERT = f"""
 INSERT INTO {{ns}}_jobs ({_COLUMNS})
-VALUES ({_LAST} + 1, ?, (SELECT n FROM {{ns}}_tasks WHERE name = ?),
+VALUES ({LAST} + 1, ?, (SELECT n FROM {{ns}}_tasks WHERE name = ?),
         (SELECT n FROM {{ns}}_queues WHERE name = ? AND messages = ?), ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 """
@@ -127,7 +127,7 @@ class Batch:
                 self._insert_one(row)
             return
         self._session.run("SAVEPOINT run")
-        first = self._session.run(f"SELECT {_LAST} + 1")[0][0]
+        first = self._session.run(f"SELECT {LAST} + 1")[0][0]
         whole = self._session.many(_INSERT_AT, [(n, *row) for n, row in enumerate(rows, first)]) == len(rows)
         if not whole:
             self._session.run("ROLLBACK TO run")

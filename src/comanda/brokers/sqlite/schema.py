@@ -110,16 +110,16 @@ INSERT INTO {ns}_counts VALUES (0, 0, 0);
 
 def bring_up_to_date(connection: Connection, namespace: str) -> None:
     """Create the tables or apply the missing steps, inside the caller's write transaction; raises SchemaMismatch."""
-    for statement in pending(_versions(connection, namespace), namespace):
+    for statement in pending(versions(connection, namespace), namespace):
         connection.execute(statement)
 
 
-def pending(versions: tuple[int, int], namespace: str) -> list[str]:
-    """Return the statements that lead from `versions` (schema, oldest client; both 0 without tables) to this one's.
+def pending(found: tuple[int, int], namespace: str) -> list[str]:
+    """Return the statements that lead from `found` (schema, oldest client; both 0 without tables) to this one's.
 
     Raises SchemaMismatch when the file was made by a comanda that says this one is too old to use it.
     """
-    version, oldest = versions
+    version, oldest = found
     if oldest > SCHEMA_VERSION:
         raise SchemaMismatch(
             f"the database has schema {version} and asks for a comanda that knows schema {oldest} or newer; "
@@ -137,10 +137,10 @@ def pending(versions: tuple[int, int], namespace: str) -> list[str]:
 
 def is_current(connection: Connection, namespace: str) -> bool:
     """Return whether there is nothing to do, which a reader can find out without the write lock."""
-    return _versions(connection, namespace) == (SCHEMA_VERSION, OLDEST_CLIENT)
+    return versions(connection, namespace) == (SCHEMA_VERSION, OLDEST_CLIENT)
 
 
-def _versions(connection: Connection, namespace: str) -> tuple[int, int]:
+def versions(connection: Connection, namespace: str) -> tuple[int, int]:
     """Return the file's schema version and the oldest client it allows; (0, 0) for a file without our tables."""
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (f"{namespace}_meta",)):
         return 0, 0

@@ -120,6 +120,18 @@ class Store:
         library.forget_all()
         self._reset()
 
+    def versions(self) -> tuple[int, int]:
+        """Return the file's schema version and the oldest client it allows, (0, 0) without tables; changes nothing."""
+        if not self.path.exists():
+            return 0, 0
+        side = Side(self.path, self.library, self.deadline, read_only=True)
+        with self._use(side):
+            try:
+                connection = side.open(0)
+                return retry_while_busy(lambda: schema.versions(connection, self.namespace), self.deadline)
+            finally:
+                side.close()
+
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Session]:
         """A write transaction. Not `durable`: its commit does not wait for the disk (claims and heartbeats only)."""
@@ -187,7 +199,7 @@ class Store:
             return side.connection
         library.check_version(self.library)
         filesystem.check(self.path)
-        _create_private(self.path)
+        create_private(self.path)
         connection = side.open(self.generation)
         self._full = True
         try:
@@ -268,7 +280,7 @@ def _roll_back(connection: Connection) -> None:
             raise
 
 
-def _create_private(path: Path) -> None:
+def create_private(path: Path) -> None:
     """Create the file readable for its owner alone; -wal and -shm follow it. An existing file is never opened (R43)."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

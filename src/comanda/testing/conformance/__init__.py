@@ -31,6 +31,7 @@ from .interleavings import Interleavings  # noqa: E402
 from .keeping import Keeping  # noqa: E402
 from .liveness import Liveness  # noqa: E402
 from .messages import Messages  # noqa: E402
+from .moving import Moving  # noqa: E402
 from .operating import Operating  # noqa: E402
 from .parking import Parking  # noqa: E402
 from .reading import Reading  # noqa: E402
@@ -57,6 +58,7 @@ class BrokerConformance(
     Reading,
     Keeping,
     Messages,
+    Moving,
     Waiting,
     Interleavings,
     RandomWalks,

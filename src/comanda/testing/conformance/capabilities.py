@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +32,20 @@ class Capabilities(BrokerCase):
             assert broker.enqueue_statements(new_job())
         with nullcontext() if can else pytest.raises(NotSupported, match="has no transactions"):
             assert isinstance(broker.transaction(), AbstractContextManager)
+
+    def test_a_broker_without_a_backup_names_who_has_one(self, broker: Broker, tmp_path: Path) -> None:
+        """The server's own tools, and the way that works on every broker."""
+        if Capability.BACKUP not in broker.capabilities:
+            with pytest.raises(NotSupported, match=r"pg_dump.*BGSAVE.*comanda db export"):
+                broker.backup(tmp_path / "backup")
+            with pytest.raises(NotSupported, match=r"pg_dump.*BGSAVE.*comanda db export"):
+                broker.restore(tmp_path / "backup")
+            assert not (tmp_path / "backup").exists()
+
+    def test_the_schema_of_an_open_store_is_the_one_that_is_wanted(self, broker: Broker) -> None:
+        """`comanda db status` and `migrate` have nothing to tell of it."""
+        found, wanted = broker.schema_status()
+        assert found == wanted
+        assert broker.migrate() == []
+        oldest = broker.oldest_client()
+        assert oldest is None or oldest <= found
