@@ -125,7 +125,7 @@ class Store:
         if not self.path.exists():
             return 0, 0
         side = Side(self.path, self.library, self.deadline, read_only=True)
-        with self._use(side):
+        with _Turn(self, side):
             try:
                 connection = side.open(0)
                 return retry_while_busy(lambda: schema.versions(connection, self.namespace), self.deadline)
