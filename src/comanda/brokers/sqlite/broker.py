@@ -36,7 +36,8 @@ from .counts import TAIL, Moves, catch_up
 from .liveness import Liveness
 from .names import Names
 from .retention import Pruner
-from .store import Session, Store
+from .session import Session
+from .store import Store
 from .waiting import Waiting
 
 _NEXT_DUE = "SELECT min(due) FROM {ns}_jobs WHERE state = 0"

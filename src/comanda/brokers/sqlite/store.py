@@ -6,65 +6,21 @@ Any error of the library starts a new generation: each side reopens before its n
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ...clock import Clock
-from ...errors import BrokerError, BrokerTimeout, BrokerUnavailable, ConfigurationError
+from ...errors import BrokerError, BrokerUnavailable, ConfigurationError
 from . import filesystem, forking, library, schema
-from .connection import DEADLINE, IOERR, Connection, Row, code_of, is_busy, retry_while_busy, translate
+from .connection import DEADLINE, IOERR, Connection, code_of, is_busy, retry_while_busy, translate
+from .session import PatientSession, Session
 from .side import Side
+from .turn import Turn
 
 T = TypeVar("T")
-
-
-class Session:
-    """A connection in use, with `{ns}` in each statement replaced by the namespace."""
-
-    __slots__ = ("_connection", "_text", "is_abandoned")
-
-    def __init__(self, connection: Connection, text: Callable[[str], str]) -> None:
-        self._connection = connection
-        self._text = text
-        self.is_abandoned = False
-
-    @property
-    def raw(self) -> Any:
-        """The library's own connection."""
-        return self._connection.raw
-
-    def run(self, template: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Run one statement and return its rows."""
-        return self._connection.execute(self._text(template), parameters)
-
-    def many(self, template: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Run one statement for each of `rows`; return how many rows changed."""
-        return self._connection.many(self._text(template), rows)
-
-    def changed(self) -> int:
-        """Return how many rows the last statement changed."""
-        return self._connection.changes()
-
-    def abandon(self) -> None:
-        """Undo everything at the end of the transaction instead of committing it."""
-        self.is_abandoned = True
-
-
-class PatientSession(Session):
-    """Outside a write transaction: waits while another process recovers the log after a crash."""
-
-    __slots__ = ("_deadline",)
-
-    def __init__(self, connection: Connection, text: Callable[[str], str], deadline: float) -> None:
-        super().__init__(connection, text)
-        self._deadline = deadline
-
-    def run(self, template: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        return retry_while_busy(lambda: Session.run(self, template, parameters), self._deadline)
 
 
 class Store:
@@ -89,8 +45,8 @@ class Store:
     def _reset(self) -> None:
         self._writing = Side(self.path, self.library, self.deadline, read_only=False)
         self._reading = Side(self.path, self.library, self.deadline, read_only=True)
-        self._writing_turn = _Turn(self, self._writing)
-        self._reading_turn = _Turn(self, self._reading)
+        self._writing_turn = Turn(self, self._writing)
+        self._reading_turn = Turn(self, self._reading)
         self._full = True
 
     @property
@@ -125,7 +81,7 @@ class Store:
         if not self.path.exists():
             return 0, 0
         side = Side(self.path, self.library, self.deadline, read_only=True)
-        with _Turn(self, side):
+        with Turn(self, side):
             try:
                 connection = side.open(0)
                 return retry_while_busy(lambda: schema.versions(connection, self.namespace), self.deadline)
@@ -230,7 +186,7 @@ class Store:
             connection.execute("PRAGMA synchronous = FULL" if full else "PRAGMA synchronous = NORMAL")
             self._full = full
 
-    def _translated(self, error: Exception, side: Side) -> BrokerError:
+    def translated(self, error: Exception, side: Side) -> BrokerError:
         """Give an error of the library comanda's name; it starts a new generation of connections."""
         self.generation += 1
         translated = translate(error, self.path, self.deadline)
@@ -238,34 +194,6 @@ class Store:
             # The log may hold the commit although its sync failed: whoever recovers it next will find it.
             translated.may_have_written = code_of(error) == IOERR
         return translated
-
-
-class _Turn:
-    """A thread's turn on one side. A class, since generators in place of it cost an enqueue 3 of its 45 µs."""
-
-    __slots__ = ("_side", "_store")
-
-    def __init__(self, store: Store, side: Side) -> None:
-        self._store = store
-        self._side = side
-
-    def __enter__(self) -> None:
-        store = self._store
-        if not self._side.lock.acquire(timeout=store.deadline):
-            raise BrokerTimeout(
-                f"the database {store.path} was in use by another thread of this process for {store.deadline:g} s; "
-                "nothing was written. Keep the body of transaction() short"
-            )
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if isinstance(error, Exception) and (code_of(error) is not None or isinstance(error, OSError)):
-                raise self._store._translated(error, self._side) from error
-        finally:
-            self._side.committing = False
-            self._side.lock.release()
 
 
 _orphans: list[Connection] = []
