@@ -26,18 +26,24 @@ Commit = Callable[[Sequence[NewJob]], list[Enqueued]]
 
 
 class _Request:
-    """One caller and its jobs. `turn` is released when it is answered or has to lead."""
+    """One caller and its jobs. `turn`, for those who wait, is released when they are answered or have to lead.
 
-    __slots__ = ("answers", "batch", "error", "heir", "jobs", "lead", "taken", "turn")
+    What most requests never change is said once, by the class: each enqueue makes one.
+    """
+
+    answers: list[Enqueued] | None = None
+    error: BaseException | None = None
+    lead = False
+    taken = False
+    batch: Sequence[_Request] = ()
+    heir: _Request | None = None
+    turn: threading.Lock
 
     def __init__(self, jobs: Sequence[NewJob]) -> None:
         self.jobs = jobs
-        self.answers: list[Enqueued] | None = None
-        self.error: BaseException | None = None
-        self.lead = False
-        self.taken = False
-        self.batch: list[_Request] = []
-        self.heir: _Request | None = None
+
+    def will_wait(self) -> None:
+        """Make the lock that its caller will wait for."""
         self.turn = threading.Lock()
         self.turn.acquire()
 
@@ -62,10 +68,11 @@ class GroupCommit:
         try:
             with self._lock:
                 if self._busy:
+                    request.will_wait()
                     self._waiting.append(request)
                 else:
                     self._busy = request.lead = True
-                    request.batch.append(request)  # while nobody is committing nobody waits
+                    request.batch = (request,)  # while nobody is committing nobody waits
             if not request.lead:
                 self._wait(request)
             if request.lead:
@@ -100,18 +107,18 @@ class GroupCommit:
 
     def _take(self, own: _Request) -> None:
         """Fill the batch with the leader's request and those that wait, up to the limits of one transaction."""
-        own.batch.append(own)
+        own.batch = batch = [own]
         jobs, size = len(own.jobs), _bytes(own)
         while self._waiting:
             following = self._waiting[0]
             jobs, size = jobs + len(following.jobs), size + _bytes(following)
             if jobs > ENQUEUE_LIMIT or size > BATCH_BYTES:
                 break
-            own.batch.append(following)
+            batch.append(following)
             following.taken = True
             del self._waiting[0]
 
-    def _commit_all(self, batch: list[_Request]) -> None:
+    def _commit_all(self, batch: Sequence[_Request]) -> None:
         jobs = batch[0].jobs if len(batch) == 1 else [job for request in batch for job in request.jobs]
         try:
             answers = self._commit(jobs)
@@ -154,7 +161,7 @@ class GroupCommit:
             for request in own.batch if own.heir is None else (*own.batch, own.heir):
                 if request is not own and request.taken and request.turn.locked():
                     request.turn.release()
-            own.batch = []  # it holds its own request: a cycle for each enqueue
+            own.batch = ()  # it holds its own request: a cycle for each enqueue
 
 
 def _bytes(request: _Request) -> int:

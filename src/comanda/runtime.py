@@ -49,6 +49,9 @@ class Runtime:
     @property
     def producer(self) -> Producer:
         """The write path."""
+        made = self._parts.get("producer")  # first, since every enqueue asks
+        if isinstance(made, Producer):
+            return made
         return self._part("producer", lambda: Producer(self.broker, self._settings.deadline))
 
     @property

@@ -14,15 +14,16 @@ from types import TracebackType
 
 
 class _Local(threading.local):
-    shield: AbstractContextManager[object] = nullcontext()
+    shield: AbstractContextManager[object] | None = None
 
 
 _local = _Local()
+_NONE = nullcontext()
 
 
 def shield() -> AbstractContextManager[object]:
     """Return this thread's shield; one that does nothing for a thread that nobody interrupts."""
-    return _local.shield
+    return _local.shield or _NONE
 
 
 def carry(own: AbstractContextManager[object]) -> None:
@@ -33,7 +34,7 @@ def carry(own: AbstractContextManager[object]) -> None:
 @contextmanager
 def lowered() -> Iterator[None]:
     """Take the shield down for a body of the user's that runs inside comanda's own work."""
-    own = _local.shield
+    own = shield()
     try:
         own.__exit__(None, None, None)
         yield
@@ -52,6 +53,8 @@ class ShieldedLock:
     def acquire(self, timeout: float = -1) -> bool:
         """As the lock's own."""
         own = _local.shield
+        if own is None:
+            return self._lock.acquire(timeout=timeout)
         own.__enter__()
         taken = self._lock.acquire(timeout=timeout)
         if not taken:
@@ -61,7 +64,8 @@ class ShieldedLock:
     def release(self) -> None:
         """As the lock's own; raises what was held back."""
         self._lock.release()
-        _local.shield.__exit__(None, None, None)
+        if _local.shield is not None:
+            _local.shield.__exit__(None, None, None)
 
     def __enter__(self) -> None:
         self.acquire()

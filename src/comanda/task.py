@@ -15,7 +15,7 @@ from uuid import UUID
 from .brokers.records import NewJob
 from .codec import ArgumentCodec, Codec
 from .errors import ConfigurationError
-from .ids import new_ids
+from .ids import new_id
 from .job import Job
 from .loops import forbid_in_loop
 from .options import OnConflict, Options, check_timeout
@@ -138,7 +138,7 @@ class Task(Generic[P, R]):
         """Return the record of a call with encoded arguments, under this task's options."""
         options = self.options
         return NewJob(
-            id=job_id or options.id or new_ids(1)[0],
+            id=job_id or options.id or new_id(),
             task=self.name,
             queue=options.queue,
             payload=payload,

@@ -11,7 +11,7 @@ import pytest
 
 from comanda.brokers.records import JobFilter, State
 from comanda.brokers.sqlite import SQLiteBroker
-from comanda.brokers.sqlite.store import Session
+from comanda.brokers.sqlite.session import Session
 from comanda.testing import FakeClock
 from comanda.testing.conformance.case import LEASE, Worker, enqueue, enqueue_one, ids_of, one, read, recount, state_of
 from comanda.testing.conformance.liveness import nobody_knows

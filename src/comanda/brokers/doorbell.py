@@ -71,6 +71,7 @@ class Ringer:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._name = str(directory)
         self._socket: socket.socket | None = None
         self._listed: tuple[int, dict[str, list[str]]] | None = None
 
@@ -102,9 +103,13 @@ class Ringer:
 
     def _bells(self) -> dict[str, list[str]]:
         """Return the paths of the bells by topic, listed anew when the directory has changed."""
+        # At each enqueue: without a worker the directory is mostly not there, and an error costs more than a question.
+        if self._listed is None and not os.access(self._name, os.F_OK):
+            return {}
         try:
-            changed = self._directory.stat().st_mtime_ns
+            changed = os.stat(self._name).st_mtime_ns  # noqa: PTH116 - a Path would cost a third more
         except FileNotFoundError:
+            self._listed = None
             return {}
         if self._listed is None or self._listed[0] != changed:
             bells: dict[str, list[str]] = {}

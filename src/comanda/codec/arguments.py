@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import GenericAlias
 from typing import Any
 
@@ -54,6 +54,7 @@ class ArgumentCodec:
         self._shapes = _shapes(function, signature, self.name)
         self._results = ResultCodec(self.name, self._shapes.get("return"), result_limit)
         self._in_order = tuple(self._shapes[name] for name in signature.names)
+        self._exact = _exact(self._in_order)
         self._may_hold_secrets = any(shape.secret for shape in self._in_order)
         self._pack = packer(signature)
         self._read = reader(signature, self._shapes)
@@ -67,7 +68,9 @@ class ArgumentCodec:
         try:
             given = self._pack(*args, **kwargs)
             payload = encode(given)
-            if len(payload) <= self.payload_limit and self._survives(given, self._read(payload)):
+            if len(payload) <= self.payload_limit and (
+                tuple(map(type, astuple(given))) == self._exact or self._survives(given, self._read(payload))
+            ):
                 return payload
         except Exception:  # noqa: BLE001, S110 - whatever a value's own methods raise, the refusal explains it
             pass
@@ -147,6 +150,16 @@ class ArgumentCodec:
         except (TypeError, AttributeError):
             problem = "what its codec gives for the starred parameters is no array or no dict"
         raise UndecodablePayload(f"{self.name}: the stored arguments do not fit: {problem}")
+
+
+_ALWAYS_SURVIVE = (bool, int, str)
+"""Types whose every value either cannot be encoded or arrives as it was; not float, whose NaN becomes null."""
+
+
+def _exact(shapes: Sequence[Shape]) -> tuple[type, ...] | None:
+    """Return the parameters' types when values of exactly these need not be read back; None for other signatures."""
+    kinds = tuple(shape.kind for shape in shapes)
+    return kinds if all(kind in _ALWAYS_SURVIVE for kind in kinds) else None
 
 
 def _shapes(function: Callable[..., Any], signature: Signature, name: str) -> dict[str, Shape]:

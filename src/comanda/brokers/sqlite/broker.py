@@ -37,7 +37,8 @@ from .counts import TAIL, Moves, catch_up
 from .liveness import Liveness
 from .names import Names
 from .retention import Pruner
-from .store import Session, Store
+from .session import Session
+from .store import Store
 from .waiting import Waiting
 
 _NEXT_DUE = "SELECT min(due) FROM {ns}_jobs WHERE state = 0"
@@ -143,8 +144,7 @@ class SQLiteBroker(Broker):
         """Store a few plain jobs; None when they need a transaction, or when it is time to count."""
         if not 0 < len(jobs) <= enqueue.FEW or self._uncounted >= TAIL:
             return None
-        with self._store.single() as session:
-            answers = enqueue.store_few(session, self._names, jobs, now)
+        answers = self._store.alone(lambda session: enqueue.store_few(session, self._names, jobs, now))
         self._uncounted += len(jobs)
         self._look_after_log()
         return answers

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .store import Session
+from .session import Session
 
 TAIL = 1_000
 """Jobs that a process enqueues before it counts them itself."""

@@ -12,7 +12,7 @@ from . import codes
 from .connection import code_of
 from .counts import catch_up
 from .names import Names
-from .store import Session
+from .session import Session
 
 _COLUMNS = "n, id, task, queue, rank, state, due, enqueued, expires, unique_key, options, payload"
 _ID, _KEY = 0, 8

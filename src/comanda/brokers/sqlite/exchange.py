@@ -16,7 +16,7 @@ from . import codes
 from .connection import Row
 from .counts import Moves
 from .names import Names
-from .store import Session
+from .session import Session
 
 EXPIRY_STEP = 500
 """Expired jobs of one queue that a claim ends before it gives up looking behind them; the rescue ends the rest."""

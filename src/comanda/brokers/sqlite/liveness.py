@@ -16,7 +16,8 @@ from .connection import Row
 from .counts import Moves
 from .exchange import batch_of
 from .names import Names
-from .store import Session, Store
+from .session import Session
+from .store import Store
 
 STEP = 1_000
 """Jobs that one transaction parks, unparks or expires at most."""

@@ -17,7 +17,7 @@ from . import codes
 from .counts import catch_up
 from .enqueue import LAST
 from .names import Names
-from .store import Session
+from .session import Session
 
 _encode = msgspec.json.Encoder().encode
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...errors import ConfigurationError
 from ..records import MESSAGE
 from ..rules import kind_clash
-from .store import Session
+from .session import Session
 
 _ADD_TASK = "INSERT INTO {ns}_tasks (name) VALUES (?) ON CONFLICT DO NOTHING"
 _TASK = "SELECT n FROM {ns}_tasks WHERE name = ?"

@@ -13,7 +13,8 @@ from . import codes
 from .counts import Moves
 from .exchange import batch_of
 from .selection import condition
-from .store import Session, Store
+from .session import Session
+from .store import Store
 
 STEP = 1_000
 

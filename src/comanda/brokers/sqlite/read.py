@@ -11,7 +11,7 @@ from ..records import AttemptRecord, Failure, JobFilter, JobRecord, OperationRec
 from . import codes
 from .names import Names
 from .selection import condition
-from .store import Session
+from .session import Session
 
 _failure = msgspec.json.Decoder(Failure)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from .connection import Row
 from .counts import Moves
 from .operate import STEP, remove
-from .store import Session, Store
+from .session import Session
+from .store import Store
 
 # Rows lie in the order of their enqueue, so nothing behind the first job enqueued after both limits can have ended
 # before them: the walk stops there. An index over finished times would cost each settle a write instead.

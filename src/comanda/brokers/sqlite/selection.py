@@ -11,7 +11,7 @@ from typing import Any
 from ..records import JobFilter
 from . import codes
 from .exchange import batch_of
-from .store import Session
+from .session import Session
 
 _BADLY = {codes.FAILED, codes.CANCELLED, codes.EXPIRED}
 _NUMBER = "SELECT n FROM {ns}_jobs WHERE id = ?"

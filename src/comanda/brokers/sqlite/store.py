@@ -6,62 +6,21 @@ Any error of the library starts a new generation: each side reopens before its n
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from ...clock import Clock
-from ...errors import BrokerTimeout, BrokerUnavailable, ComandaError, ConfigurationError
+from ...errors import BrokerError, BrokerUnavailable, ConfigurationError
 from . import filesystem, forking, library, schema
-from .connection import DEADLINE, IOERR, Connection, Row, code_of, retry_while_busy, translate
+from .connection import DEADLINE, IOERR, Connection, code_of, is_busy, retry_while_busy, translate
+from .session import PatientSession, Session
 from .side import Side
+from .turn import Turn
 
-
-class Session:
-    """A connection in use, with `{ns}` in each statement replaced by the namespace."""
-
-    __slots__ = ("_connection", "_text", "is_abandoned")
-
-    def __init__(self, connection: Connection, text: Callable[[str], str]) -> None:
-        self._connection = connection
-        self._text = text
-        self.is_abandoned = False
-
-    @property
-    def raw(self) -> Any:
-        """The library's own connection."""
-        return self._connection.raw
-
-    def run(self, template: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Run one statement and return its rows."""
-        return self._connection.execute(self._text(template), parameters)
-
-    def many(self, template: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Run one statement for each of `rows`; return how many rows changed."""
-        return self._connection.many(self._text(template), rows)
-
-    def changed(self) -> int:
-        """Return how many rows the last statement changed."""
-        return self._connection.changes()
-
-    def abandon(self) -> None:
-        """Undo everything at the end of the transaction instead of committing it."""
-        self.is_abandoned = True
-
-
-class PatientSession(Session):
-    """Outside a write transaction: waits while another process recovers the log after a crash."""
-
-    __slots__ = ("_deadline",)
-
-    def __init__(self, connection: Connection, text: Callable[[str], str], deadline: float) -> None:
-        super().__init__(connection, text)
-        self._deadline = deadline
-
-    def run(self, template: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        return retry_while_busy(lambda: Session.run(self, template, parameters), self._deadline)
+T = TypeVar("T")
 
 
 class Store:
@@ -86,6 +45,8 @@ class Store:
     def _reset(self) -> None:
         self._writing = Side(self.path, self.library, self.deadline, read_only=False)
         self._reading = Side(self.path, self.library, self.deadline, read_only=True)
+        self._writing_turn = Turn(self, self._writing)
+        self._reading_turn = Turn(self, self._reading)
         self._full = True
 
     @property
@@ -100,7 +61,7 @@ class Store:
 
     def open(self) -> None:
         """Open the file and bring its schema up to date."""
-        with self._use(self._writing):
+        with self._writing_turn:
             self._open_writer()
 
     def close(self) -> None:
@@ -120,7 +81,7 @@ class Store:
         if not self.path.exists():
             return 0, 0
         side = Side(self.path, self.library, self.deadline, read_only=True)
-        with self._use(side):
+        with Turn(self, side):
             try:
                 connection = side.open(0)
                 return retry_while_busy(lambda: schema.versions(connection, self.namespace), self.deadline)
@@ -130,7 +91,7 @@ class Store:
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Session]:
         """A write transaction. Not `durable`: its commit does not wait for the disk (claims and heartbeats only)."""
-        with self._use(self._writing):
+        with self._writing_turn:
             self._refuse_nesting()
             connection = self._open_writer()
             self._set_durability(connection, durable)
@@ -150,26 +111,31 @@ class Store:
             finally:
                 self._writing.busy = False
 
-    @contextmanager
-    def single(self) -> Iterator[Session]:
-        """For one durable statement that is a transaction of its own: the lock is held inside SQLite only.
+    def alone(self, step: Callable[[Session], T]) -> T:
+        """Run one durable statement that is a transaction of its own; `step` is done again while the file is locked.
 
-        Between the calls of a transaction this thread may wait for the interpreter, 5 ms a time, and all other writers
-        with it.
+        It is locked inside SQLite only. Between the calls of a transaction this thread may wait for the interpreter,
+        5 ms a time, and all other writers with it.
         """
-        with self._use(self._writing):
+        with self._writing_turn:
             self._refuse_nesting()
             connection = self._open_writer()
             self._set_durability(connection, True)
             self._writing.committing = True
-            yield PatientSession(connection, self.text, self.deadline)
+            session = Session(connection, self.text)
+            try:
+                return step(session)
+            except Exception as error:
+                if not is_busy(error):
+                    raise
+            return retry_while_busy(lambda: step(session), self.deadline)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A read transaction: all its statements see one moment."""
         if self._reading.connection is None:
             self.open()
-        with self._use(self._reading):
+        with self._reading_turn:
             connection = self._reading.open(self.generation)
             connection.execute("BEGIN")
             try:
@@ -180,7 +146,7 @@ class Store:
     @contextmanager
     def peek(self) -> Iterator[Session]:
         """Single reads on the writing connection without a transaction: the cheap look before a claim (F34)."""
-        with self._use(self._writing):
+        with self._writing_turn:
             yield PatientSession(self._open_writer(), self.text, self.deadline)
 
     def _open_writer(self) -> Connection:
@@ -220,33 +186,14 @@ class Store:
             connection.execute("PRAGMA synchronous = FULL" if full else "PRAGMA synchronous = NORMAL")
             self._full = full
 
-    @contextmanager
-    def _use(self, side: Side) -> Iterator[None]:
-        """Wait for the turn of this thread, and give the library's errors comanda's names.
-
-        Each error starts a new generation of connections.
-        """
-        if not side.lock.acquire(timeout=self.deadline):
-            raise BrokerTimeout(
-                f"the database {self.path} was in use by another thread of this process for {self.deadline:g} s; "
-                "nothing was written. Keep the body of transaction() short"
-            )
-        try:
-            yield
-        except ComandaError:
-            raise
-        except Exception as error:
-            if code_of(error) is None and not isinstance(error, OSError):
-                raise
-            self.generation += 1
-            translated = translate(error, self.path, self.deadline)
-            if isinstance(translated, BrokerUnavailable) and side.committing:
-                # The log may hold the commit although its sync failed: whoever recovers it next will find it.
-                translated.may_have_written = code_of(error) == IOERR
-            raise translated from error
-        finally:
-            side.committing = False
-            side.lock.release()
+    def translated(self, error: Exception, side: Side) -> BrokerError:
+        """Give an error of the library comanda's name; it starts a new generation of connections."""
+        self.generation += 1
+        translated = translate(error, self.path, self.deadline)
+        if isinstance(translated, BrokerUnavailable) and side.committing:
+            # The log may hold the commit although its sync failed: whoever recovers it next will find it.
+            translated.may_have_written = code_of(error) == IOERR
+        return translated
 
 
 _orphans: list[Connection] = []
