@@ -19,8 +19,9 @@ from . import filesystem, library, schema
 from .connection import Connection, code_of, plain, retry_while_busy, translate
 from .counts import catch_up
 from .enqueue import LAST
+from .session import Session
 from .side import Side
-from .store import Session, Store, create_private
+from .store import Store, create_private
 
 _LAST_OWNER = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{ns}_workers'), 0)"
 # SQLite notes a table here with its first row.
