@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from comanda import Comanda, TimedOut
 from comanda.brokers.records import Enqueued, NewJob
 from comanda.group_commit import GroupCommit
@@ -156,6 +158,7 @@ def test_a_time_limit_ends_a_transaction_of_the_app_in_its_body(make_app: MakeAp
         assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'half_done'").fetchall() == []
 
 
+@pytest.mark.untraced
 def test_interrupts_at_any_moment_leave_the_store_and_the_write_path_usable(app: Comanda) -> None:
     """Before the shield, one in a few hundred left the store's lock taken for ever."""
     note = app.task(name="note")(lambda: None)

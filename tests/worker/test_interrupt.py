@@ -39,6 +39,7 @@ def tasks(memory_app: Comanda) -> Comanda:
 
 # The collector may run a callback inside the call: an exception that is raised there is lost (and the body goes on).
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.untraced
 def test_interrupts_at_random_moments_never_leave_their_call(tasks: Comanda) -> None:
     chance = random.Random(7)  # noqa: S311 - moments, no secret
     never = threading.Lock()
