@@ -130,9 +130,9 @@ GROUP BY queue, s.state, s.sign
 """
 _QUEUES = query(
     """
-SELECT q.n, q.name, EXISTS (SELECT FROM {ns}.ready r WHERE r.queue = q.n),
-       EXISTS (SELECT FROM {ns}.scheduled WHERE due <= {now})
-FROM {ns}.queues q WHERE NOT q.paused AND q.messages = {messages}::boolean ORDER BY q.n
+SELECT look.due, q.n, q.name, EXISTS (SELECT FROM {ns}.ready r WHERE r.queue = q.n)
+FROM (SELECT EXISTS (SELECT FROM {ns}.scheduled WHERE due <= {now}) AS due) look
+LEFT JOIN {ns}.queues q ON NOT q.paused AND q.messages = {messages}::boolean ORDER BY q.n
 """,
     "messages",
 )
@@ -226,10 +226,10 @@ class Exchange:
         """Make due jobs ready; return the open queues, in the order in which the demand names them."""
         messages = bool_(MESSAGE in demand.tasks)
         rows = session.run(_QUEUES, messages)
-        if rows and rows[0][3]:
+        if rows[0][0]:
             session.run(_PROMOTE)
             rows = session.run(_QUEUES, messages)
-        found = [(number, name, is_busy) for number, name, is_busy, _ in rows]
+        found = [(number, name, is_busy) for _, number, name, is_busy in rows if number is not None]
         if demand.queues is None:
             return found
         by_name = {queue[1]: queue for queue in found}

@@ -43,7 +43,8 @@ SUCCESS_COUNTS = """
     GROUP BY queue, s.state, s.sign"""
 HOW_MANY = "(SELECT count(*)::integer FROM settled)"
 WHICH = """(
-    SELECT CASE WHEN count(*) < cardinality({numbers}::bigint[]) THEN string_agg(int8send(n), '') END FROM settled
+    SELECT CASE WHEN count(*) < cardinality({numbers}::bigint[]) THEN coalesce(string_agg(int8send(n), ''), '') END
+    FROM settled
 )"""
 """Which were settled, 8 bytes each, where it is not all."""
 
