@@ -33,7 +33,7 @@ class Names:
         self._store = store
         self._task_ids: dict[str, int] = {}
         self._task_names: dict[int, str] = {}
-        self._task_lists: dict[frozenset[str], str] = {}
+        self._task_lists: dict[frozenset[str], tuple[int, ...]] = {}
         self._queues: dict[str, tuple[int, bool, bool]] = {}
         self._queue_names: dict[int, str] = {}
 
@@ -54,10 +54,10 @@ class Names:
                 self._load_tasks()
         return [self._task_ids[name] for name in wanted]
 
-    def task_list(self, tasks: frozenset[str]) -> str:
-        """Return the numbers of tasks as SQL text: a single literal keeps a claim inside the index."""
+    def task_list(self, tasks: frozenset[str]) -> tuple[int, ...]:
+        """Return the numbers of a worker's tasks."""
         if tasks not in self._task_lists:
-            self._task_lists[tasks] = ", ".join(map(str, self.add_tasks(sorted(tasks)))) or "0"
+            self._task_lists[tasks] = tuple(sorted(self.add_tasks(tasks)))
         return self._task_lists[tasks]
 
     def queue_id(self, name: str, task: str, *, shown: bool = True) -> int:
