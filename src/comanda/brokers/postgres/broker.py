@@ -91,7 +91,7 @@ class PostgresBroker(Broker):
         self._store.open()
 
     def close(self) -> None:
-        self._ringer.flush()
+        self._ringer.close()
         with self._waits_lock:
             waits, self._waits = self._waits, None
         if waits is not None:

@@ -182,8 +182,10 @@ def _add_history(job: JobRecord, row: Row) -> None:
     host, pid, version = row[24:27]
     stored = [] if attempts is None else _attempts.decode(attempts)
     if owner is not None and job.state in (State.RUNNING, State.SUCCESSFUL):
-        who = ("?", 0, "?") if host is None else (host, pid, version)
-        stored.append(_Attempt(job.attempt, job.state.value, job.started_at or 0, job.finished_at, *who, None))
+        if host is None:  # the worker is gone and forgotten
+            host, pid, version = "?", 0, "?"
+        times = (job.started_at or 0, job.finished_at)
+        stored.append(_Attempt(job.attempt, job.state.value, *times, host, pid, version, None))
     job.attempts = [AttemptRecord(**msgspec.structs.asdict(attempt)) for attempt in stored]
     done = [] if operations is None else _operations.decode(operations)
     job.operations = [OperationRecord(*operation) for operation in done]
