@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from comanda.brokers.factory import Opening, open_broker
 from comanda.brokers.memory import MemoryBroker
 from comanda.brokers.sqlite import SQLiteBroker
 from comanda.testing.conformance import BrokerConformance, BrokerFactory, Durability, TransactionalEnqueue
@@ -33,3 +34,11 @@ class TestSQLiteWithApsw(BrokerConformance, Durability, TransactionalEnqueue):
     @pytest.fixture
     def make_broker(self, tmp_path: Path) -> BrokerFactory:
         return lambda clock: SQLiteBroker(tmp_path / "jobs.db", library_name="apsw", clock=clock)
+
+
+class TestRedis(BrokerConformance, Durability):
+    """A Redis server."""
+
+    @pytest.fixture
+    def make_broker(self, redis_url: str, namespace: str) -> BrokerFactory:
+        return lambda clock: open_broker(redis_url, Opening(namespace=namespace, clock=clock))

@@ -16,10 +16,15 @@ _PACKAGES = {
     "sqlite": "sqlite",
     "sqlite+apsw": "sqlite",
     "memory": "memory",
+    "redis": "redis",
+    "rediss": "redis",
+    "redis+unix": "redis",
+    "valkey": "redis",
+    "valkeys": "redis",
 }
 """URL scheme to the package of `comanda.brokers` that serves it; it is imported when it is wanted."""
 
-_DRIVERS: dict[str, str] = {}
+_DRIVERS: dict[str, str] = {"redis": "redis"}
 """Package to the top-level module of the driver that its extra, of the same name as the package, brings."""
 
 SCHEMES = tuple(_PACKAGES)
