@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from .. import rules
 from ..records import MESSAGE, Claimed, Demand, Exchanged, Kind, Outcome
 from . import records
-from .records import HEAD, RESULT, TIMES, UNIQUE
+from .records import RESULT, UNIQUE
 from .store import Argument, Store
 
 LIMIT = 1_000
@@ -37,8 +37,9 @@ class Exchange:
         for queue, group in groups.items():
             arguments += (queue, len(group))
             arguments += [outcome.job.id for outcome in group]
-            arguments += [HEAD.pack(b"R", owner, outcome.job.fence, outcome.job.n) for outcome in group]
-            arguments += [_tail(outcome) for outcome in group]
+            news = [records.first_success(owner, outcome) for outcome in group]
+            arguments += [records.number(state) for state in news]
+            arguments += news
         for outcome in others:
             arguments += _other(owner, outcome)
         self._turn, refused, members, blobs, states = self._store.write("exchange", arguments)
@@ -60,7 +61,7 @@ def _divide(outcomes: Sequence[Outcome]) -> tuple[dict[str, list[Outcome]], list
     others: list[Outcome] = []
     for outcome in outcomes:
         job = outcome.job
-        if outcome.kind is _SUCCESS and job.task != MESSAGE and not job.n & UNIQUE:
+        if outcome.kind is _SUCCESS and job.fence == 1 and not job.n & UNIQUE and job.task != MESSAGE:
             group = groups.get(job.queue)
             if group is None:
                 group = groups[job.queue] = []
@@ -70,21 +71,15 @@ def _divide(outcomes: Sequence[Outcome]) -> tuple[dict[str, list[Outcome]], list
     return groups, others
 
 
-def _tail(outcome: Outcome) -> bytes:
-    times = TIMES.pack(outcome.started_at, outcome.finished_at)
-    return times if outcome.result is None else times + RESULT + outcome.result
-
-
 def _other(owner: int, outcome: Outcome) -> tuple[Argument, ...]:
     job = outcome.job
-    head = HEAD.pack(b"R", owner, job.fence, job.n)
     result = b"" if outcome.result is None else RESULT + outcome.result
     times = (outcome.started_at, outcome.finished_at)
     recorded = rules.attempt_outcome(outcome)
     attempt = b""
     if recorded is not None:
         attempt = records.encode_attempt(job.attempt, recorded, times, owner, outcome.failure)
-    return job.id, head, int(outcome.kind), *times, outcome.delay, attempt, result
+    return job.id, job.n, job.fence, int(outcome.kind), *times, outcome.delay, attempt, result
 
 
 def _claimed(members: list[bytes], blobs: list[bytes], states: list[bytes]) -> list[Claimed]:

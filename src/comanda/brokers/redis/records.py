@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from ..records import AttemptRecord, Failure, JobRecord, NewJob, OperationRecord, State
+from ..records import AttemptRecord, Failure, JobRecord, NewJob, OperationRecord, Outcome, State
 
 Who = tuple[str, int, str]
 """Host, pid and version of a worker."""
@@ -16,8 +16,8 @@ Who = tuple[str, int, str]
 NOBODY: Who = ("?", 0, "?")
 """A worker that the store has forgotten."""
 
-UNIQUE, EXPIRES = 1, 2
-"""The lowest bits of a job's n say what it has, so that settling and claiming need not look it up."""
+UNIQUE, EXPIRES = 2, 4
+"""Bits of a job's n say what it has, so that settling and claiming need not look it up."""
 
 STOP, TIMELESS = 1, 2
 """Flags in a job's state: asked to stop; its expiry counts no longer."""
@@ -25,19 +25,17 @@ STOP, TIMELESS = 1, 2
 RESULT = b"\x01"
 """Stands before a result, which may be empty."""
 
-HEAD = struct.Struct(">cIIQ")
-"""Code, owner, fence, n: what must still hold when an outcome comes."""
-
-TIMES = struct.Struct(">qq")
-"""Started and finished in microseconds, 0 for never."""
-
 _STATE = struct.Struct(">cIIQIHIBqqq")
+_DUE = 8
+"""Where the due time stands in a state; 0 is for the one the job was enqueued with."""
+
+_SUCCESSFUL = b"S"
 
 _CODES = {
     State.SCHEDULED: b"s",
     State.READY: b"r",
     State.RUNNING: b"R",
-    State.SUCCESSFUL: b"S",
+    State.SUCCESSFUL: _SUCCESSFUL,
     State.FAILED: b"F",
     State.CANCELLED: b"C",
     State.EXPIRED: b"E",
@@ -124,6 +122,17 @@ def encode_operation(operation: OperationRecord) -> bytes:
     return encode((operation.verb, operation.at, operation.actor))
 
 
+def first_success(owner: int, outcome: Outcome) -> bytes:
+    """Return the state of a job that succeeded at its first attempt and was left alone before."""
+    state = _STATE.pack(_SUCCESSFUL, owner, 1, outcome.job.n, 1, 0, 2, 0, 0, outcome.started_at, outcome.finished_at)
+    return state if outcome.result is None else state + RESULT + outcome.result
+
+
+def number(state: bytes) -> bytes:
+    """Return the six bytes of n in a state, as they stand in held:…"""
+    return state[11:17]
+
+
 class Stored(Struct, frozen=True, gc=False):
     """A job as it came from the store: its parts, its attempts and its operations, encoded; empty without any."""
 
@@ -186,7 +195,8 @@ class Stored(Struct, frozen=True, gc=False):
 
     def _state(self, job: Body) -> tuple[bytes, int, int, int, int, int, int, int, int, int, int]:
         if self.state:
-            return _STATE.unpack_from(self.state)
+            found = _STATE.unpack_from(self.state)
+            return found if found[_DUE] else (*found[:_DUE], job.due, *found[_DUE + 1 :])
         code = _CODES[State.SCHEDULED if job.due > job.enqueued else State.READY]
         return code, 0, 0, job.n, 0, 0, 0, 0, job.due, 0, 0
 

@@ -17,6 +17,8 @@ class Pruner:
 
     def step(self, successful_before: int, ended_before: int, keep_at_most: int) -> int:
         """Remove at most 1,000 jobs; return how many: 0 when nothing is left to remove."""
+        while self._store.write("index_finished", []):
+            pass
         removed = self._too_old(successful_before, ended_before)
         return removed or sum(self._store.write("trim", [keep_at_most]) for _ in range(_SCRIPTS))
 

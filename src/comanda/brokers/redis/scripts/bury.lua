@@ -15,6 +15,7 @@ end
 if beat then
     call('HDEL', LIVING, owner)
     call('HSET', ENDED_AT, owner, now)
+    call('SADD', DYING, owner)
 end
 local limit = tonumber(ARGV[4])
 local started = cmsgpack.unpack(ARGV[5])
@@ -37,7 +38,8 @@ local function hand_back(job)
     move(job, stops and 'C' or 'r', { attempt = job.attempt - 1, owner = 0, started = 0, finished = stops and now or 0 })
 end
 
-local jobs = read(call('SRANDMEMBER', HELD, 500))
+local ids = call('HRANDFIELD', HELD, 500)
+local jobs = read(ids)
 for _, job in ipairs(jobs) do
     if not started or suspects[job.n] then
         charge(job)
@@ -46,8 +48,13 @@ for _, job in ipairs(jobs) do
     end
 end
 write_counts()
-local left = call('SCARD', HELD)
-call(left > 0 and 'SADD' or 'SREM', DYING, owner)
+if #ids > 0 then
+    call('HDEL', HELD, unpack(ids))
+end
+local left = call('HLEN', HELD)
+if left == 0 then
+    call('SREM', DYING, owner)
+end
 ring('work')
 ring('change')
 return { #jobs, left }

@@ -5,19 +5,19 @@
 --
 -- jobs      hash   id -> what never changes: n, enqueued, due, priority, expires, key, task, queue, options, payload;
 --                  a msgpack array, of which Lua reads the first eight and never the payload
--- state     hash   id -> what changes, 52 bytes and the result. A job that nobody has touched yet has none: it is ready,
---                  or scheduled when it was due later than it was enqueued
+-- state     hash   id -> what changes, 52 bytes and the result. A job has none until something out of the ordinary has
+--                  happened to it or it has ended: it stands in its line, is scheduled, or is held for the first time
 -- ready:…   zset   one line for each queue and task: rank, due, n, id as bytes, in the order of claims
+-- held:…    hash   id -> n and claim time of what an owner holds; LISTED instead when it has a state
 -- scheduled zset   id by due time                       parked:…  set   ids of ready jobs of a task nobody knows
--- held:…    set    ids that an owner runs               stopping  set   running ids that were asked to stop
 -- ids       zset   all ids, in their order              bad       zset  ids that failed, were cancelled or expired
--- ended     zset   finished ids by n                    expiring  zset  waiting ids by expiry
+-- ended     zset   finished ids by n, but for the latest in the list `finished` (see prune.lua)
+-- expiring  zset   waiting ids by expiry                stopping  set   held ids that were asked to stop
 -- unique    hash   key -> id of the unfinished job      counts    hash  state and queue -> jobs
 -- queues    zset   names by age                         queue     hash  name -> j or m (messages), 0 or 1 (paused)
--- tasks:…   set    task names a queue has seen          attempts, operations  hash  id -> msgpack arrays, each
---                  behind its length (4 bytes)
--- living    hash   owner -> beat                        workers, beat_at, ended_at  hash  owner -> what is shown
--- dying     set    dead owners that may still hold jobs
+-- tasks:…   set    task names a queue has seen          living    hash  owner -> beat
+-- dying     set    dead owners that may still hold jobs workers, beat_at, ended_at  hash  owner -> what is shown
+-- attempts, operations  hash  id -> msgpack arrays, each behind its length (4 bytes)
 local PREFIX = string.sub(KEYS[1], 1, -5)
 local call = redis.call
 local JOBS, STATE, IDS, SCHEDULED = PREFIX .. 'jobs', PREFIX .. 'state', PREFIX .. 'ids', PREFIX .. 'scheduled'
@@ -25,11 +25,15 @@ local ENDED, BAD, EXPIRING, UNIQUE = PREFIX .. 'ended', PREFIX .. 'bad', PREFIX 
 local STOPPING, COUNTS, QUEUES, QUEUE = PREFIX .. 'stopping', PREFIX .. 'counts', PREFIX .. 'queues', PREFIX .. 'queue'
 local ATTEMPTS, OPERATIONS, LIVING = PREFIX .. 'attempts', PREFIX .. 'operations', PREFIX .. 'living'
 local WORKERS, ENDED_AT, DYING = PREFIX .. 'workers', PREFIX .. 'ended_at', PREFIX .. 'dying'
+local FINISHED = PREFIX .. 'finished'
 
--- code, owner, fence, n, attempt, crashes, version, flags, due, started, finished (0: never); Python's records.py
--- has the same. Numbers are exact up to 2^53, which is the year 2255 in microseconds.
+-- code, owner, fence, n, attempt, crashes, version, flags, due (0: as at first), started, finished (0: never); Python's
+-- records.py has the same. Numbers are exact up to 2^53, which is the year 2255 in microseconds.
 local STATE_FORMAT = '>c1I4I4I8I4I2I4Bi8i8i8'
 local STOP, TIMELESS = 1, 2 -- flags: asked to stop; its expiry counts no longer
+local LISTED = '\255' -- in held:… for a job that has a state; no n begins with it
+-- The lowest bits of n; the first stands in lines only.
+local STATEFUL, HAS_KEY, HAS_EXPIRY = 1, 2, 4
 local TERMINAL = { S = true, F = true, C = true, E = true }
 local SHOWN = { P = 'r' } -- a parked job is counted as ready
 local AT_ONCE = 4000 -- arguments of one call: Lua's stack holds 8,000
@@ -57,7 +61,8 @@ local function line_of(queue, task)
 end
 
 local function member_of(job)
-    return struct.pack('>BI7I6', 128 - job.priority, math.max(0, job.due), job.n) .. job.id
+    return struct.pack('>BI7I6', 128 - job.priority, math.max(0, job.due), job.n + (job.stateful and STATEFUL or 0))
+        .. job.id
 end
 
 local function encode(job)
@@ -65,21 +70,48 @@ local function encode(job)
         job.flags, job.due, job.started, job.finished) .. (job.result or '')
 end
 
+-- Find a job that has no state: in its line, or with an owner that holds it for the first time.
+local function locate(job)
+    if job.due > job.enqueued then
+        job.code = 's'
+        return
+    end
+    job.code = 'r'
+    if call('ZSCORE', line_of(job.queue, job.task), member_of(job)) then
+        return
+    end
+    for _, owners in ipairs({ call('HKEYS', LIVING), call('SMEMBERS', DYING) }) do
+        for _, owner in ipairs(owners) do
+            local held = call('HGET', PREFIX .. 'held:' .. owner, job.id)
+            if held then
+                job.code, job.owner, job.fence, job.attempt, job.version = 'R', tonumber(owner), 1, 1, 1
+                job.started = struct.unpack('>I8', held, 7)
+                return
+            end
+        end
+    end
+end
+
+-- The state of a job that has none, for who reads it: '' while it waits.
+local function shown_state(job)
+    return job.code == 'R' and encode(job) or ''
+end
+
 -- What a job is, from its two parts.
 local function decode(id, blob, state)
-    local job = { id = id }
-    local _
+    local job = { id = id, owner = 0, fence = 0, attempt = 0, crashes = 0, version = 0, flags = 0, started = 0,
+        finished = 0 }
+    local _, due, after
     _, job.n, job.enqueued, job.due, job.priority, job.expires, job.key, job.task, job.queue =
         cmsgpack.unpack_limit(blob, 8, 1)
     if not state then
-        job.code = job.due > job.enqueued and 's' or 'r'
-        job.owner, job.fence, job.attempt, job.crashes, job.version = 0, 0, 0, 0, 0
-        job.flags, job.started, job.finished = 0, 0, 0
+        locate(job)
         return job
     end
-    local after
-    job.code, job.owner, job.fence, _, job.attempt, job.crashes, job.version, job.flags, job.due, job.started,
+    job.stateful = true
+    job.code, job.owner, job.fence, _, job.attempt, job.crashes, job.version, job.flags, due, job.started,
         job.finished, after = struct.unpack(STATE_FORMAT, state)
+    job.due = due ~= 0 and due or job.due
     job.result = string.sub(state, after)
     if bit.band(job.flags, TIMELESS) ~= 0 then
         job.expires = nil
@@ -126,7 +158,7 @@ local function leave(job)
     elseif code == 'P' then
         call('SREM', PREFIX .. 'parked:' .. job.task, job.id)
     elseif code == 'R' then
-        call('SREM', PREFIX .. 'held:' .. job.owner, job.id)
+        call('HDEL', PREFIX .. 'held:' .. job.owner, job.id)
         call('SREM', STOPPING, job.id)
     else
         call('ZREM', ENDED, job.id)
@@ -166,7 +198,7 @@ end
 -- Bring a job, changed by `change`, into a state; its version rises.
 local function move(job, code, change)
     leave(job)
-    job.code = code
+    job.code, job.stateful = code, true
     for name, value in pairs(change or {}) do
         job[name] = value
     end

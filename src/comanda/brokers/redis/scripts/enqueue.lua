@@ -52,7 +52,7 @@ local function add(at, exists)
     if hindrance then
         return hindrance
     end
-    local number = n * 4 + tonumber(ARGV[at + 3])
+    local number = n * 8 + tonumber(ARGV[at + 3])
     added[id] = true
     jobs[#jobs + 1] = id
     jobs[#jobs + 1] = '\154' .. cmsgpack.pack(number) .. head.encoded .. ARGV[at + 4]

@@ -1,56 +1,22 @@
 -- Settle the last batch and claim the next, in one step (guarantees 1 to 3, R1, R8).
 --
--- An outcome counts only while state, owner, fence and n of its job still are what they were at the claim: these are
--- the first 17 bytes of the job's state, and are compared as such. A claim takes jobs from the heads of the lines
--- (ready:…) of the demanded tasks and writes down who holds them; nothing leaves the store.
+-- An outcome counts only while its job is held by this owner under this fence. What an owner holds for the first time
+-- is in held:… alone, with its n; that is compared for a whole batch, and the states that follow come ready from the
+-- caller. A claim takes jobs from the heads of the lines (ready:…) of the demanded tasks and writes down who holds them;
+-- nothing leaves the store.
 --
 -- ARGV: now, owner, turn, limit, strict (0 or 1), demand (msgpack: messages or not, tasks as a set, queues or nil), the
--- number of groups of plain successes, the number of other outcomes; each group: queue, size, ids, expected heads,
--- tails (times and result); each other outcome: id, head, kind, started, finished, delay, attempt, result.
+-- number of groups of plain successes, the number of other outcomes; each group: queue, size, ids, n's (6 bytes), new
+-- states; each other outcome: id, n, fence, kind, started, finished, delay, attempt, result.
 -- Answers with the turn, the positions of refused outcomes, the heads and blobs of claimed jobs, and the states of those
--- that were claimed before ('' for the others; nothing at all when there are none).
+-- that have one ('' for the others; nothing at all when there are none).
 local now, owner = clock(ARGV[1]), tonumber(ARGV[2])
 local turn, limit, strict = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
 local groups, others = tonumber(ARGV[7]), tonumber(ARGV[8])
 local HELD = PREFIX .. 'held:' .. owner
-local HEAD = 17
 local at, position = 9, 0
-local refused, states, finished, let_go, seen, middles = {}, {}, {}, {}, {}, {}
-
--- Attempt, crashes, version and flags as they stand after a write: a batch has few different ones.
-local function next_middle(middle)
-    local found = middles[middle]
-    if not found then
-        local attempt, crashes, version, flags = struct.unpack('>I4I2I4B', middle)
-        found = struct.pack('>I4I2I4B', attempt, crashes, version + 1, flags)
-        middles[middle] = found
-    end
-    return found
-end
-
--- Successes of one queue whose jobs have no unique key and are kept.
-local function succeed(queue, size)
-    local olds = call('HMGET', STATE, unpack(ARGV, at, at + size - 1))
-    local accepted = 0
-    for index = 1, size do
-        local id, head, old = ARGV[at + index - 1], ARGV[at + size + index - 1], olds[index]
-        if old and string.sub(old, 1, HEAD) == head and not seen[id] then
-            seen[id] = true
-            accepted = accepted + 1
-            states[#states + 1] = id
-            states[#states + 1] = 'S' .. string.sub(head, 2) .. next_middle(string.sub(old, 18, 28))
-                .. string.sub(old, 29, 36) .. ARGV[at + 2 * size + index - 1]
-            finished[#finished + 1] = struct.unpack('>I8', head, 10)
-            finished[#finished + 1] = id
-            let_go[#let_go + 1] = id
-        else
-            refused[#refused + 1] = position + index
-        end
-    end
-    count(queue, 'R', -accepted)
-    count(queue, 'S', accepted)
-    at, position = at + 3 * size, position + size
-end
+local refused, states, finished = {}, {}, {}
+local sub, byte = string.sub, string.byte
 
 local SUCCESS, RETRY, FAILURE, CANCEL, RELEASE = 0, 1, 3, 4, 5
 
@@ -66,29 +32,71 @@ local function go_back(job, kind, delay)
     move(job, stops and 'C' or delay > 0 and 's' or 'r', change)
 end
 
--- Any other outcome; return whether it counts.
-local function settle_one()
-    local id, head, kind = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-    local old = call('HGET', STATE, id)
-    if not old or string.sub(old, 1, HEAD) ~= head then
+-- One outcome; return whether it counts.
+local function settle_one(id, n, fence, kind, times, delay, attempt)
+    local blob = call('HEXISTS', HELD, id) == 1 and call('HGET', JOBS, id)
+    local job = blob and decode(id, blob, call('HGET', STATE, id))
+    if not job or job.code ~= 'R' or job.owner ~= owner or job.n ~= n or job.fence ~= fence then
         return false
     end
-    local job = decode(id, call('HGET', JOBS, id), old)
-    if ARGV[at + 6] ~= '' then
-        append(ATTEMPTS, id, ARGV[at + 6])
+    if attempt ~= '' then
+        append(ATTEMPTS, id, attempt)
     end
-    local times = { started = tonumber(ARGV[at + 3]), finished = tonumber(ARGV[at + 4]) }
     if kind == SUCCESS and job.task == '' then
         remove(job)
-    elseif kind == SUCCESS then
-        times.result = ARGV[at + 7]
-        move(job, 'S', times)
-    elseif kind == FAILURE or kind == CANCEL then
-        move(job, kind == FAILURE and 'F' or 'C', times)
+    elseif kind == SUCCESS or kind == FAILURE or kind == CANCEL then
+        move(job, kind == SUCCESS and 'S' or kind == FAILURE and 'F' or 'C', times)
     else
-        go_back(job, kind, tonumber(ARGV[at + 5]))
+        go_back(job, kind, delay)
     end
     return true
+end
+
+-- A success whose job has a state: what it says has to be kept.
+local function succeed_one(id, state)
+    local _, _, fence, n, _, _, _, _, _, started, ended, after = struct.unpack(STATE_FORMAT, state)
+    local times = { started = started, finished = ended, result = sub(state, after) }
+    return settle_one(id, n, fence, SUCCESS, times, 0, '')
+end
+
+-- Successes of one queue, of jobs that have no unique key and are kept.
+local function succeed(queue, size)
+    local held = call('HMGET', HELD, unpack(ARGV, at, at + size - 1))
+    local numbers, news = at + size - 1, at + 2 * size - 1
+    local accepted = #finished
+    for index = 1, size do
+        local id, found = ARGV[at + index - 1], held[index]
+        if found and sub(found, 1, 6) == ARGV[numbers + index] then
+            finished[#finished + 1] = id
+            states[#states + 1] = id
+            states[#states + 1] = ARGV[news + index]
+        elseif found ~= LISTED or not succeed_one(id, ARGV[news + index]) then
+            refused[#refused + 1] = position + index
+        end
+    end
+    accepted = #finished - accepted
+    count(queue, 'R', -accepted)
+    count(queue, 'S', accepted)
+    at, position = at + 3 * size, position + size
+end
+
+-- Whoever sends an outcome twice in one batch is refused the second time.
+local function refuse_repeated()
+    local seen, place, index = {}, 9, 0
+    for _ = 1, groups do
+        local queue, size = ARGV[place], tonumber(ARGV[place + 1])
+        for offset = 1, size do
+            local id = ARGV[place + 1 + offset]
+            index = index + 1
+            if seen[id] then
+                refused[#refused + 1] = index
+                count(queue, 'R', 1)
+                count(queue, 'S', -1)
+            end
+            seen[id] = true
+        end
+        place = place + 2 + 3 * size
+    end
 end
 
 local function settle()
@@ -97,19 +105,20 @@ local function settle()
         at = at + 2
         succeed(queue, size)
     end
-    if #states > 0 then
+    if #finished > 0 then
         many('HSET', STATE, states)
-        many('ZADD', ENDED, finished)
-        many('SREM', HELD, let_go)
-        if call('EXISTS', STOPPING) == 1 then
-            many('SREM', STOPPING, let_go)
+        many('RPUSH', FINISHED, finished)
+        if many('HDEL', HELD, finished) ~= #finished then
+            refuse_repeated()
         end
     end
     for index = 1, others do
-        if not settle_one() then
+        local times = { started = tonumber(ARGV[at + 4]), finished = tonumber(ARGV[at + 5]), result = ARGV[at + 8] }
+        if not settle_one(ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), times,
+            tonumber(ARGV[at + 6]), ARGV[at + 7]) then
             refused[#refused + 1] = position + index
         end
-        at = at + 8
+        at = at + 9
     end
     if groups + others > 0 then
         ring('change')
@@ -127,7 +136,7 @@ local function promote()
 end
 
 local function key_of(member)
-    return { string.byte(member, 1), struct.unpack('>I7I6', member, 2) }
+    return { byte(member, 1), struct.unpack('>I7I6', member, 2) }
 end
 
 local function is_before(one, other)
@@ -205,7 +214,7 @@ local function without_overdue(pulled)
     end
     local ids, kept, overdue, left = {}, {}, {}, {}
     for index, member in ipairs(pulled) do
-        ids[index] = string.sub(member, 15)
+        ids[index] = sub(member, 15)
     end
     for index, expires in ipairs(call('ZMSCORE', EXPIRING, unpack(ids))) do
         if expires and tonumber(expires) <= now then
@@ -224,40 +233,41 @@ local function without_overdue(pulled)
     return kept, #overdue
 end
 
-local FRESH = struct.pack('>c1I4I4', 'R', owner, 1) .. '\0\0' -- behind it: n
-local FIRST = struct.pack('>I4I2I4B', 1, 0, 1, 0) .. '\0' -- behind it: due
-local TIMES = struct.pack('>i8i8', now, 0)
+local SINCE = struct.pack('>I8', now)
+
+-- Write down that the owner holds a job that has a state; return the new one.
+local function hold_again(id, blob, old)
+    local job = decode(id, blob, old)
+    job.code, job.owner, job.started, job.finished, job.result = 'R', owner, now, 0, nil
+    job.fence, job.attempt, job.version = job.fence + 1, job.attempt + 1, job.version + 1
+    job.flags = bit.band(job.flags, TIMELESS)
+    local state = encode(job)
+    call('HSET', STATE, id, state)
+    return state
+end
 
 -- Write down that the owner holds these jobs.
 local function hold(queue, pulled)
     if #pulled == 0 then
         return
     end
-    local ids, writes = {}, {}
-    for index, member in ipairs(pulled) do
-        ids[index] = string.sub(member, 15)
-        members[#members + 1] = member
+    local ids, writes, first = {}, {}, #members
+    for index = 1, #pulled do
+        local member = pulled[index]
+        local id = sub(member, 15)
+        ids[index] = id
+        writes[2 * index - 1] = id
+        writes[2 * index] = byte(member, 14) % 2 == STATEFUL and LISTED or sub(member, 9, 14) .. SINCE
+        members[first + index] = member
     end
-    local found, olds = call('HMGET', JOBS, unpack(ids)), call('HMGET', STATE, unpack(ids))
-    for index, member in ipairs(pulled) do
-        local old, state = olds[index], nil
-        if old then
-            local job = decode(ids[index], found[index], old)
-            job.code, job.owner, job.started, job.finished = 'R', owner, now, 0
-            job.fence, job.attempt, job.version = job.fence + 1, job.attempt + 1, job.version + 1
-            job.flags = bit.band(job.flags, TIMELESS)
-            job.result = nil
-            state = encode(job)
-            before[#members - #pulled + index] = state
-        else
-            state = FRESH .. string.sub(member, 9, 14) .. FIRST .. string.sub(member, 2, 8) .. TIMES
+    local found = call('HMGET', JOBS, unpack(ids))
+    for index = 1, #pulled do
+        blobs[first + index] = found[index]
+        if writes[2 * index] == LISTED then
+            before[first + index] = hold_again(ids[index], found[index], call('HGET', STATE, ids[index]))
         end
-        writes[2 * index - 1] = ids[index]
-        writes[2 * index] = state
-        blobs[#blobs + 1] = found[index]
     end
-    many('HSET', STATE, writes)
-    call('SADD', HELD, unpack(ids))
+    many('HSET', HELD, writes)
     count(queue, 'r', -#pulled)
     count(queue, 'R', #pulled)
 end

@@ -5,8 +5,9 @@
 local answer = {}
 for index = 2, #ARGV do
     local id = ARGV[index]
-    answer[#answer + 1] = call('HGET', JOBS, id) or ''
-    answer[#answer + 1] = call('HGET', STATE, id) or ''
+    local blob, state = call('HGET', JOBS, id), call('HGET', STATE, id)
+    answer[#answer + 1] = blob or ''
+    answer[#answer + 1] = state or blob and shown_state(decode(id, blob)) or ''
     answer[#answer + 1] = call('HGET', ATTEMPTS, id) or ''
     answer[#answer + 1] = ARGV[1] == '1' and call('HGET', OPERATIONS, id) or ''
 end

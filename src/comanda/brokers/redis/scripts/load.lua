@@ -3,6 +3,7 @@
 -- ARGV: for each job its id, the flags of its n, its encoded part behind the n, what of its state does not depend on
 -- this store (msgpack: code, attempt, crashes, flags, due, started, finished, result), its attempts and its operations.
 local answers = {}
+local UNKNOWN = struct.pack(STATE_FORMAT, 'r', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 local function is_taken(job)
     return call('HEXISTS', JOBS, job.id) == 1
@@ -11,7 +12,7 @@ local function is_taken(job)
 end
 
 local function store(job, flags, rest, attempts, operations)
-    job.n = call('HINCRBY', KEYS[1], 'n', 1) * 4 + flags
+    job.n = call('HINCRBY', KEYS[1], 'n', 1) * 8 + flags
     if bit.band(job.flags, TIMELESS) ~= 0 then
         job.expires = nil
     end
@@ -22,6 +23,7 @@ local function store(job, flags, rest, attempts, operations)
     call('HSET', STATE, job.id, encode(job))
     call('ZADD', IDS, 0, job.id)
     call('SADD', PREFIX .. 'tasks:' .. job.queue, job.task)
+    job.stateful = true
     enter(job)
     for key, entries in pairs({ [ATTEMPTS] = attempts, [OPERATIONS] = operations }) do
         if entries ~= '' then
@@ -32,7 +34,7 @@ end
 
 for at = 1, #ARGV, 6 do
     local rest = ARGV[at + 2]
-    local job = decode(ARGV[at], '\154\0' .. rest)
+    local job = decode(ARGV[at], '\154\0' .. rest, UNKNOWN)
     job.code, job.attempt, job.crashes, job.flags, job.due, job.started, job.finished, job.result =
         unpack(cmsgpack.unpack(ARGV[at + 3]), 1, 8)
     if is_taken(job) then

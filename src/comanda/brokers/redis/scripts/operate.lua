@@ -13,6 +13,7 @@ function verbs.cancel(job)
     end
     job.flags, job.version = bit.bor(job.flags, STOP), job.version + 1
     call('HSET', STATE, job.id, encode(job))
+    call('HSET', PREFIX .. 'held:' .. job.owner, job.id, LISTED)
     call('SADD', STOPPING, job.id)
     return true
 end

@@ -31,7 +31,7 @@ for index, id in ipairs(ids) do
         answer[#answer + 1] = id
         if whole then
             answer[#answer + 1] = blobs[index]
-            answer[#answer + 1] = states[index] or ''
+            answer[#answer + 1] = states[index] or shown_state(job)
             answer[#answer + 1] = call('HGET', ATTEMPTS, id) or ''
         end
     end

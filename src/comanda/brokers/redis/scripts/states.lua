@@ -9,8 +9,9 @@ for index, state in ipairs(states) do
         answer[#answer + 1] = struct.unpack('>I4', state, 24)
     else
         local blob = call('HGET', JOBS, ARGV[index])
-        answer[#answer + 1] = blob and decode(ARGV[index], blob).code or ''
-        answer[#answer + 1] = 0
+        local job = blob and decode(ARGV[index], blob)
+        answer[#answer + 1] = job and job.code or ''
+        answer[#answer + 1] = job and job.version or 0
     end
 end
 return answer
