@@ -38,7 +38,12 @@ local function hand_back(job)
     move(job, stops and 'C' or 'r', { attempt = job.attempt - 1, owner = 0, started = 0, finished = stops and now or 0 })
 end
 
-local ids = call('HRANDFIELD', HELD, 500)
+local ids = {}
+for _, id in ipairs(call('HRANDFIELD', HELD, 501)) do
+    if id ~= '' then -- see register.lua
+        ids[#ids + 1] = id
+    end
+end
 local jobs = read(ids)
 for _, job in ipairs(jobs) do
     if not started or suspects[job.n] then
@@ -51,8 +56,9 @@ write_counts()
 if #ids > 0 then
     call('HDEL', HELD, unpack(ids))
 end
-local left = call('HLEN', HELD)
+local left = math.max(0, call('HLEN', HELD) - 1)
 if left == 0 then
+    call('DEL', HELD)
     call('SREM', DYING, owner)
 end
 ring('work')
