@@ -42,25 +42,19 @@ class Connection:
         self._socket: socket.socket = self._owner._sock
         self._reader = hiredis.Reader(replyError=ServerError, notEnoughData=_INCOMPLETE)
         self._buffer = bytearray(_BUFFER)
-        self.sent = False
+        self.awaited = 0
 
     def call(self, until: float, *command: Argument) -> Any:
-        """Send a command and return its reply; raises ServerError, OSError or TimeoutError.
-
-        `sent` is True from when the server may have got it all.
-        """
-        self.sent = False
+        """Send a command and return its reply; raises ServerError, OSError or TimeoutError."""
         self.send(until, *command)
-        reply = self.read(until)
-        self.sent = False
-        return reply
+        return self.read(until)
 
     def send(self, until: float, *command: Argument) -> None:
-        """Send a command."""
+        """Send a command. `awaited` counts those that the server may have got and has not answered."""
         packed = hiredis.pack_command(command)
         self._socket.settimeout(_left(until))
+        self.awaited += 1
         self._socket.sendall(packed)
-        self.sent = True
 
     def read(self, until: float) -> Any:
         """Return the next reply; raises what `call` raises."""
@@ -72,6 +66,7 @@ class Connection:
                 raise ConnectionResetError("the server closed the connection")
             self._reader.feed(self._buffer, 0, size)
             reply = self._reader.gets()
+        self.awaited -= 1
         if isinstance(reply, ServerError):
             raise reply
         return reply

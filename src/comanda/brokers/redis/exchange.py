@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
+
+from msgspec import Struct
 
 from .. import rules
 from ..records import MESSAGE, Claimed, Demand, Exchanged, Kind, Outcome
@@ -10,12 +13,14 @@ from . import records
 from .records import RESULT, UNIQUE
 from .store import Argument, Store
 
+PART = 250
+"""Jobs that one script settles and claims at most: it takes about 1.5 ms. An exchange sends several, one behind the other,
+so that the server works on one while this process encodes or decodes another."""
+
 LIMIT = 1_000
-"""Jobs that one claim hands out at most, so that its script does not hold up the server."""
+"""Jobs that one claim hands out at most."""
 
 _SUCCESS = Kind.SUCCESS
-_ID = 14
-"""Where the id begins in an entry of a line, behind rank, due time and n."""
 
 
 class Exchange:
@@ -28,22 +33,29 @@ class Exchange:
 
     def run(self, owner: int, outcomes: Sequence[Outcome], demand: Demand) -> Exchanged:
         """Write outcomes, then take jobs."""
-        groups, others = _divide(outcomes)
-        ordered = [outcome for group in groups.values() for outcome in group] + others
+        answer = Exchanged([], [])
+        parts = _divide(outcomes, min(demand.limit, LIMIT))
+        batches = (self._arguments(owner, part, demand, is_first=part is parts[0]) for part in parts)
+        for index, found in self._store.write_all("exchange", batches):
+            self._turn, refused, ids, blobs, states = found
+            answer.refused += [parts[index].ordered[position - 1] for position in refused]
+            answer.claimed += _claimed(ids, blobs, states)
+        return answer
+
+    def _arguments(self, owner: int, part: _Part, demand: Demand, *, is_first: bool) -> list[Argument]:
         arguments: list[Argument] = [
-            *(self._store.now(), owner, self._turn, min(demand.limit, LIMIT), int(demand.strict)),
-            *(self._encoded(demand), len(groups), len(others)),
+            *(self._store.now(), owner, self._turn, part.limit, int(demand.strict), self._encoded(demand)),
+            *(int(is_first), len(part.groups), len(part.others)),
         ]
-        for queue, group in groups.items():
-            arguments += (queue, len(group))
-            arguments += [outcome.job.id for outcome in group]
-            news = [records.first_success(owner, outcome) for outcome in group]
-            arguments += [records.number(state) for state in news]
-            arguments += news
-        for outcome in others:
+        for queue, group in part.groups:
+            ids = [outcome.job.id for outcome in group]
+            states = [records.first_success(owner, outcome) for outcome in group]
+            arguments += (queue, len(group), b"".join(ids))
+            arguments += map(records.held_field, states, ids)
+            arguments += chain.from_iterable(zip(ids, states, strict=True))
+        for outcome in part.others:
             arguments += _other(owner, outcome)
-        self._turn, refused, members, blobs, states = self._store.write("exchange", arguments)
-        return Exchanged([ordered[position - 1] for position in refused], _claimed(members, blobs, states))
+        return arguments
 
     def _encoded(self, demand: Demand) -> bytes:
         found = self._demands.get(demand)
@@ -55,8 +67,21 @@ class Exchange:
         return found
 
 
-def _divide(outcomes: Sequence[Outcome]) -> tuple[dict[str, list[Outcome]], list[Outcome]]:
-    """Return the successes that are written as a set, by queue, and the other outcomes."""
+class _Part(Struct):
+    """What one script does: groups of successes by queue that are written as a set, other outcomes, a claim."""
+
+    groups: list[tuple[str, list[Outcome]]]
+    others: list[Outcome]
+    limit: int
+
+    @property
+    def ordered(self) -> list[Outcome]:
+        """The outcomes in the order in which the script counts them."""
+        return [outcome for _, group in self.groups for outcome in group] + self.others
+
+
+def _divide(outcomes: Sequence[Outcome], limit: int) -> list[_Part]:
+    """Return the parts of an exchange; jobs that go back do so in the first one, so that any part may claim them."""
     groups: dict[str, list[Outcome]] = {}
     others: list[Outcome] = []
     for outcome in outcomes:
@@ -68,7 +93,16 @@ def _divide(outcomes: Sequence[Outcome]) -> tuple[dict[str, list[Outcome]], list
             group.append(outcome)
         else:
             others.append(outcome)
-    return groups, others
+    pieces = [
+        (queue, group[first : first + PART]) for queue, group in groups.items() for first in range(0, len(group), PART)
+    ]
+    parts = [_Part([], [], min(PART, limit - first)) for first in range(0, limit, PART)] or [_Part([], [], 0)]
+    parts[0].others = others
+    for index, piece in enumerate(pieces):
+        if index >= len(parts):
+            parts.append(_Part([], [], 0))
+        parts[index].groups.append(piece)
+    return parts
 
 
 def _other(owner: int, outcome: Outcome) -> tuple[Argument, ...]:
@@ -82,13 +116,13 @@ def _other(owner: int, outcome: Outcome) -> tuple[Argument, ...]:
     return job.id, job.n, job.fence, int(outcome.kind), *times, outcome.delay, attempt, result
 
 
-def _claimed(members: list[bytes], blobs: list[bytes], states: list[bytes]) -> list[Claimed]:
+def _claimed(ids: list[bytes], blobs: list[bytes], states: list[bytes]) -> list[Claimed]:
     claimed = []
-    for member, blob in zip(members, blobs, strict=True):
+    for job_id, blob in zip(ids, blobs, strict=True):
         body = records.body(blob)
         claimed.append(
             Claimed(
-                *(body.n, member[_ID:], 1, 1, 0, body.task, body.queue, body.payload, body.options, body.enqueued),
+                *(body.n, job_id, 1, 1, 0, body.task, body.queue, body.payload, body.options, body.enqueued),
             )
         )
     for job, state in zip(claimed, states, strict=False):  # none at all when all are taken for the first time

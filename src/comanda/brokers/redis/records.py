@@ -128,9 +128,9 @@ def first_success(owner: int, outcome: Outcome) -> bytes:
     return state if outcome.result is None else state + RESULT + outcome.result
 
 
-def number(state: bytes) -> bytes:
-    """Return the six bytes of n in a state, as they stand in held:…"""
-    return state[11:17]
+def held_field(state: bytes, job_id: bytes) -> bytes:
+    """Return what an owner's hash calls a job it holds for the first time: the six bytes of n, and the id."""
+    return state[11:17] + job_id
 
 
 class Stored(Struct, frozen=True, gc=False):

@@ -16,15 +16,16 @@ class ServerError(Exception):
         self.code = message.partition(" ")[0]
 
     @property
-    def moved_to(self) -> tuple[str, int] | None:
-        """The address of the node that holds the slot, where the reply names one."""
+    def moved_to(self) -> dict[str, str | int] | None:
+        """Where the node is that holds the slot, as settings of a connection; None when the reply is another."""
         if self.code != "MOVED":
             return None
         host, _, port = str(self).split()[-1].rpartition(":")
-        return host, int(port)
+        return {"port": int(port)} | ({"host": host} if host else {})
 
 
 _SENTENCES = {
+    "MOVED": "has handed this namespace to another node of its cluster: the next call goes there",
     "OOM": "is out of memory and takes no more jobs; nothing was written: raise maxmemory, or keep finished jobs "
     "shorter",
     "READONLY": "is a read-only replica: name the primary in the URL",

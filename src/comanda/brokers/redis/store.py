@@ -10,7 +10,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
@@ -35,7 +35,7 @@ SCHEMA_VERSION = 1
 OLDEST_CLIENT = 1
 
 _REDIRECTIONS = 3
-"""Times that a call follows its slot from node to node before it gives up."""
+"""Times that a connection follows its slot from node to node of a cluster."""
 
 
 class Side:
@@ -74,6 +74,7 @@ class Store:
         self.namespace = namespace
         self.deadline = deadline
         self.prefix = f"{{{namespace}}}:"
+        self._key = f"{self.prefix}meta"
         self.generation = 0
         self._settings = settings
         self._redirected: dict[str, Any] = {}
@@ -141,32 +142,41 @@ class Store:
 
     def _run(self, side: Side, verb: str, arguments: Sequence[Argument], *, writes: bool) -> Any:
         until = time.monotonic() + self.deadline
-        for _ in range(_REDIRECTIONS):
-            with self._use(side, until, writes=writes) as connection:
+        with self._use(side, until, writes=writes) as connection:
+            return self._evaluate(connection, until, script(verb), arguments)
+
+    def write_all(self, verb: str, batches: Iterable[Sequence[Argument]]) -> Iterator[tuple[int, Any]]:
+        """Run a script for each batch of arguments; yield the position of a batch and its answer.
+
+        One is prepared, and an answer is used, while the server works on another. Each batch is a write of its own.
+        """
+        until = time.monotonic() + self.deadline
+        wanted = script(verb)
+        with self._use(self._writing, until, writes=True) as connection:
+            sent = []
+            for arguments in batches:
+                connection.send(until, b"EVALSHA", wanted.sha, 1, self._key, *arguments)
+                sent.append(arguments)
+            missed = []
+            for index in range(len(sent)):
                 try:
-                    return self._evaluate(connection, until, script(verb), arguments)
+                    answer = connection.read(until)
                 except ServerError as error:
-                    if not self._follow(error):
+                    if error.code != "NOSCRIPT":
                         raise
-            side.close()
-        raise translate(ServerError("TRYAGAIN"), self.where, self.deadline, may_have_written=False)
+                    missed.append(index)
+                else:
+                    yield index, answer
+            for index in missed:
+                yield index, self._evaluate(connection, until, wanted, sent[index])
 
     def _evaluate(self, connection: Connection, until: float, wanted: Script, arguments: Sequence[Argument]) -> Any:
-        key = self.prefix + "meta"
         try:
-            return connection.call(until, b"EVALSHA", wanted.sha, 1, key, *arguments)
+            return connection.call(until, b"EVALSHA", wanted.sha, 1, self._key, *arguments)
         except ServerError as error:
             if error.code != "NOSCRIPT":
                 raise
-        return connection.call(until, b"EVAL", wanted.text, 1, key, *arguments)
-
-    def _follow(self, error: ServerError) -> bool:
-        """Note where the namespace's slot lives now; return False when the error says nothing about that."""
-        address = error.moved_to
-        if address is None:
-            return False
-        self._redirected = {"host": address[0] or self._settings.get("host"), "port": address[1]}
-        return True
+        return connection.call(until, b"EVAL", wanted.text, 1, self._key, *arguments)
 
     # -- connections --------------------------------------------------------------------------------------------
 
@@ -181,15 +191,15 @@ class Store:
         try:
             yield self._connected(side, until)
         except ServerError as error:
-            if error.code in _LASTING:
+            if error.code in _LASTING or (side.connection is not None and side.connection.awaited):
                 self._drop(side)
             raise translate(error, self.where, self.deadline, may_have_written=False) from error
         except (OSError, RedisError) as error:
-            sent = side.connection is not None and side.connection.sent
+            sent = side.connection is not None and side.connection.awaited > 0
             self._drop(side)
             raise translate(error, self.where, self.deadline, may_have_written=writes and sent) from error
         except BaseException:
-            if side.connection is not None and side.connection.sent:  # its reply would be taken for the next one's
+            if side.connection is not None and side.connection.awaited:  # a reply would be taken for a later one's
                 self._drop(side)
             raise
         finally:
@@ -206,14 +216,22 @@ class Store:
             return side.connection
         side.close()
         side.generation = self.generation
-        connection = self.connect(until)
-        try:
-            self._greet(connection, until)
-        except BaseException:
-            connection.close()
-            raise
-        side.connection = connection
-        return connection
+        for _ in range(_REDIRECTIONS):
+            connection = self.connect(until)
+            try:
+                self._greet(connection, until)
+            except ServerError as error:
+                connection.close()
+                if error.moved_to is None:
+                    raise
+                self._redirected = error.moved_to
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                side.connection = connection
+                return connection
+        raise ServerError("TRYAGAIN")
 
     def connect(self, until: float) -> Connection:
         """Return a new connection of its own; raises OSError, TimeoutError, ServerError or RedisError."""
@@ -233,7 +251,7 @@ class Store:
         self._server, self._id = server, own_id.decode()
 
 
-_LASTING = frozenset({"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN"})
+_LASTING = frozenset({"MOVED", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN"})
 """Refusals after which another server may be the right one: the next use connects anew."""
 
 _stores: WeakSet[Store] = WeakSet()

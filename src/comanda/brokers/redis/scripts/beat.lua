@@ -8,7 +8,7 @@ local asked = call('SMEMBERS', STOPPING)
 local function stopping_of(owner)
     local ids = {}
     for _, id in ipairs(asked) do
-        if #ids < AT_ONCE and call('HEXISTS', PREFIX .. 'held:' .. owner, id) == 1 then
+        if #ids < AT_ONCE and call('HEXISTS', held_by(owner), id) == 1 then
             ids[#ids + 1] = id
         end
     end

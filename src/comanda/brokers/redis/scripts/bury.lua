@@ -7,7 +7,7 @@
 -- (msgpack; nil: nobody knows, all are charged), and for each number of crashes up to the limit the failure (msgpack).
 -- Answers how many jobs went back, -1 when it is alive; and how many are left.
 local now, owner = clock(ARGV[1]), ARGV[2]
-local HELD = PREFIX .. 'held:' .. owner
+local HELD = held_by(owner)
 local beat = call('HGET', LIVING, owner)
 if ARGV[3] ~= '' and beat ~= ARGV[3] then
     return { -1, 0 }
@@ -38,10 +38,11 @@ local function hand_back(job)
     move(job, stops and 'C' or 'r', { attempt = job.attempt - 1, owner = 0, started = 0, finished = stops and now or 0 })
 end
 
-local ids = {}
-for _, id in ipairs(call('HRANDFIELD', HELD, 501)) do
-    if id ~= '' then -- see register.lua
-        ids[#ids + 1] = id
+local fields, ids = {}, {}
+for _, field in ipairs(call('HRANDFIELD', HELD, 501)) do
+    if field ~= '' then -- see register.lua
+        fields[#fields + 1] = field
+        ids[#ids + 1] = string.sub(field, -16)
     end
 end
 local jobs = read(ids)
@@ -53,8 +54,8 @@ for _, job in ipairs(jobs) do
     end
 end
 write_counts()
-if #ids > 0 then
-    call('HDEL', HELD, unpack(ids))
+if #fields > 0 then
+    call('HDEL', HELD, unpack(fields))
 end
 local left = math.max(0, call('HLEN', HELD) - 1)
 if left == 0 then

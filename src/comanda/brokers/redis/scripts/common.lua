@@ -8,7 +8,7 @@
 -- state     hash   id -> what changes, 52 bytes and the result. A job has none until something out of the ordinary has
 --                  happened to it or it has ended: it stands in its line, is scheduled, or is held for the first time
 -- ready:…   zset   one line for each queue and task: rank, due, n, id as bytes, in the order of claims
--- held:…    hash   id -> n and claim time of what an owner holds; LISTED instead when it has a state
+-- held:…    hash   what an owner holds: n and id -> claim time; of a job that has a state, id -> ''
 -- scheduled zset   id by due time                       parked:…  set   ids of ready jobs of a task nobody knows
 -- ids       zset   all ids, in their order              bad       zset  ids that failed, were cancelled or expired
 -- ended     zset   finished ids by n, but for the latest in the list `finished` (see prune.lua)
@@ -31,7 +31,6 @@ local FINISHED = PREFIX .. 'finished'
 -- records.py has the same. Numbers are exact up to 2^53, which is the year 2255 in microseconds.
 local STATE_FORMAT = '>c1I4I4I8I4I2I4Bi8i8i8'
 local STOP, TIMELESS = 1, 2 -- flags: asked to stop; its expiry counts no longer
-local LISTED = '\255' -- in held:… for a job that has a state; no n begins with it
 -- The lowest bits of n; the first stands in lines only.
 local STATEFUL, HAS_KEY, HAS_EXPIRY = 1, 2, 4
 local TERMINAL = { S = true, F = true, C = true, E = true }
@@ -70,7 +69,17 @@ local function encode(job)
         job.flags, job.due, job.started, job.finished) .. (job.result or '')
 end
 
--- Find a job that has no state: in its line, or with an owner that holds it for the first time.
+local function held_by(owner)
+    return PREFIX .. 'held:' .. owner
+end
+
+-- What an owner's hash calls a job it holds.
+local function field_of(job)
+    return job.stateful and job.id or struct.pack('>I6', job.n) .. job.id
+end
+
+-- Find a job that has no state: in its line, or with an owner that holds it for the first time. It is nowhere while its
+-- first outcome is being written.
 local function locate(job)
     if job.due > job.enqueued then
         job.code = 's'
@@ -82,14 +91,15 @@ local function locate(job)
     end
     for _, owners in ipairs({ call('HKEYS', LIVING), call('SMEMBERS', DYING) }) do
         for _, owner in ipairs(owners) do
-            local held = call('HGET', PREFIX .. 'held:' .. owner, job.id)
-            if held then
+            local since = call('HGET', held_by(owner), field_of(job))
+            if since then
                 job.code, job.owner, job.fence, job.attempt, job.version = 'R', tonumber(owner), 1, 1, 1
-                job.started = struct.unpack('>I8', held, 7)
+                job.started = struct.unpack('>I8', since)
                 return
             end
         end
     end
+    job.is_nowhere = true
 end
 
 -- The state of a job that has none, for who reads it: '' while it waits.
@@ -158,7 +168,7 @@ local function leave(job)
     elseif code == 'P' then
         call('SREM', PREFIX .. 'parked:' .. job.task, job.id)
     elseif code == 'R' then
-        call('HDEL', PREFIX .. 'held:' .. job.owner, job.id)
+        call('HDEL', held_by(job.owner), field_of(job))
         call('SREM', STOPPING, job.id)
     else
         call('ZREM', ENDED, job.id)

@@ -1,21 +1,22 @@
 -- Settle the last batch and claim the next, in one step (guarantees 1 to 3, R1, R8).
 --
--- An outcome counts only while its job is held by this owner under this fence. What an owner holds for the first time
--- is in held:… alone, with its n; that is compared for a whole batch, and the states that follow come ready from the
--- caller. A claim takes jobs from the heads of the lines (ready:…) of the demanded tasks and writes down who holds them;
+-- An outcome counts only while its job is held by this owner under this fence. What an owner holds for the first time is
+-- in held:… alone, by n and id: when as many as were sent are struck off there, the whole batch counts, and its states,
+-- which come ready from the caller, are written as they are. A claim takes jobs from the heads of the lines (ready:…) of the demanded tasks and writes down who holds them;
 -- nothing leaves the store.
 --
--- ARGV: now, owner, turn, limit, strict (0 or 1), demand (msgpack: messages or not, tasks as a set, queues or nil), the
--- number of groups of plain successes, the number of other outcomes; each group: queue, size, ids, n's (6 bytes), new
--- states; each other outcome: id, n, fence, kind, started, finished, delay, attempt, result.
--- Answers with the turn, the positions of refused outcomes, the heads and blobs of claimed jobs, and the states of those
--- that have one ('' for the others; nothing at all when there are none).
+-- ARGV: now, owner, turn, limit, strict (0 or 1), demand (msgpack: messages or not, tasks as a set, queues or nil), 1
+-- to make due jobs ready before (once for an exchange in several parts), the number of groups of plain successes, the number of other outcomes; each group: queue, size, all
+-- ids in one piece, fields of held:…, and id and new state by turns; each other outcome: id, n, fence, kind, started,
+-- finished, delay, attempt, result.
+-- Answers with the turn, the positions of refused outcomes, ids and blobs of claimed jobs, and the states of those that
+-- have one ('' for the others; nothing at all when there are none).
 local now, owner = clock(ARGV[1]), tonumber(ARGV[2])
 local turn, limit, strict = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
-local groups, others = tonumber(ARGV[7]), tonumber(ARGV[8])
-local HELD = PREFIX .. 'held:' .. owner
-local at, position = 9, 0
-local refused, states, finished = {}, {}, {}
+local groups, others = tonumber(ARGV[8]), tonumber(ARGV[9])
+local HELD = held_by(owner)
+local at, position = 10, 0
+local refused = {}
 local sub, byte = string.sub, string.byte
 
 local SUCCESS, RETRY, FAILURE, CANCEL, RELEASE = 0, 1, 3, 4, 5
@@ -34,7 +35,7 @@ end
 
 -- One outcome; return whether it counts.
 local function settle_one(id, n, fence, kind, times, delay, attempt)
-    local blob = call('HEXISTS', HELD, id) == 1 and call('HGET', JOBS, id)
+    local blob = call('HGET', JOBS, id)
     local job = blob and decode(id, blob, call('HGET', STATE, id))
     if not job or job.code ~= 'R' or job.owner ~= owner or job.n ~= n or job.fence ~= fence then
         return false
@@ -52,65 +53,47 @@ local function settle_one(id, n, fence, kind, times, delay, attempt)
     return true
 end
 
--- A success whose job has a state: what it says has to be kept.
+-- A success whose job may have a state: what it says has to be kept.
 local function succeed_one(id, state)
     local _, _, fence, n, _, _, _, _, _, started, ended, after = struct.unpack(STATE_FORMAT, state)
-    local times = { started = started, finished = ended, result = sub(state, after) }
-    return settle_one(id, n, fence, SUCCESS, times, 0, '')
+    return settle_one(id, n, fence, SUCCESS, { started = started, finished = ended, result = sub(state, after) }, 0, '')
 end
 
--- Successes of one queue, of jobs that have no unique key and are kept.
-local function succeed(queue, size)
-    local held = call('HMGET', HELD, unpack(ARGV, at, at + size - 1))
-    local numbers, news = at + size - 1, at + 2 * size - 1
-    local accepted = #finished
+-- Successes of one queue that were struck off what the owner holds, but not all of them: whichever is nowhere now was.
+local function sort_out(queue, size, first)
     for index = 1, size do
-        local id, found = ARGV[at + index - 1], held[index]
-        if found and sub(found, 1, 6) == ARGV[numbers + index] then
-            finished[#finished + 1] = id
-            states[#states + 1] = id
-            states[#states + 1] = ARGV[news + index]
-        elseif found ~= LISTED or not succeed_one(id, ARGV[news + index]) then
+        local id, state = ARGV[first + 2 * index - 2], ARGV[first + 2 * index - 1]
+        local blob = call('HGET', JOBS, id)
+        local job = blob and decode(id, blob, call('HGET', STATE, id))
+        if job and job.is_nowhere and job.n == struct.unpack('>I8', state, 10) then
+            call('HSET', STATE, id, state)
+            call('RPUSH', FINISHED, id)
+            count(queue, 'R', -1)
+            count(queue, 'S', 1)
+        elseif not succeed_one(id, state) then
             refused[#refused + 1] = position + index
         end
     end
-    accepted = #finished - accepted
-    count(queue, 'R', -accepted)
-    count(queue, 'S', accepted)
-    at, position = at + 3 * size, position + size
 end
 
--- Whoever sends an outcome twice in one batch is refused the second time.
-local function refuse_repeated()
-    local seen, place, index = {}, 9, 0
-    for _ = 1, groups do
-        local queue, size = ARGV[place], tonumber(ARGV[place + 1])
-        for offset = 1, size do
-            local id = ARGV[place + 1 + offset]
-            index = index + 1
-            if seen[id] then
-                refused[#refused + 1] = index
-                count(queue, 'R', 1)
-                count(queue, 'S', -1)
-            end
-            seen[id] = true
-        end
-        place = place + 2 + 3 * size
+-- Successes of one queue, of jobs that have no unique key and are kept.
+local function succeed()
+    local queue, size, ids = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2]
+    local first = at + 3 + size
+    if call('HDEL', HELD, unpack(ARGV, at + 3, first - 1)) == size then
+        call('HSET', STATE, unpack(ARGV, first, first + 2 * size - 1))
+        call('RPUSH', FINISHED, ids)
+        count(queue, 'R', -size)
+        count(queue, 'S', size)
+    else
+        sort_out(queue, size, first)
     end
+    at, position = first + 2 * size, position + size
 end
 
 local function settle()
     for _ = 1, groups do
-        local queue, size = ARGV[at], tonumber(ARGV[at + 1])
-        at = at + 2
-        succeed(queue, size)
-    end
-    if #finished > 0 then
-        many('HSET', STATE, states)
-        many('RPUSH', FINISHED, finished)
-        if many('HDEL', HELD, finished) ~= #finished then
-            refuse_repeated()
-        end
+        succeed()
     end
     for index = 1, others do
         local times = { started = tonumber(ARGV[at + 4]), finished = tonumber(ARGV[at + 5]), result = ARGV[at + 8] }
@@ -126,7 +109,7 @@ local function settle()
 end
 
 settle()
-local members, blobs, before = {}, {}, {}
+local claimed, blobs, before = {}, {}, {}
 
 local function promote()
     local due = call('ZRANGEBYSCORE', SCHEDULED, '-inf', now, 'LIMIT', 0, 500)
@@ -248,28 +231,32 @@ end
 
 -- Write down that the owner holds these jobs.
 local function hold(queue, pulled)
-    if #pulled == 0 then
+    local size = #pulled
+    if size == 0 then
         return
     end
-    local ids, writes, first = {}, {}, #members
-    for index = 1, #pulled do
+    local ids, writes, again, first = {}, {}, {}, #claimed
+    for index = 1, size do
         local member = pulled[index]
         local id = sub(member, 15)
-        ids[index] = id
-        writes[2 * index - 1] = id
-        writes[2 * index] = byte(member, 14) % 2 == STATEFUL and LISTED or sub(member, 9, 14) .. SINCE
-        members[first + index] = member
-    end
-    local found = call('HMGET', JOBS, unpack(ids))
-    for index = 1, #pulled do
-        blobs[first + index] = found[index]
-        if writes[2 * index] == LISTED then
-            before[first + index] = hold_again(ids[index], found[index], call('HGET', STATE, ids[index]))
+        ids[index], claimed[first + index] = id, id
+        if byte(member, 14) % 2 == STATEFUL then
+            again[#again + 1] = index
+            writes[2 * index - 1], writes[2 * index] = id, ''
+        else
+            writes[2 * index - 1], writes[2 * index] = sub(member, 9), SINCE
         end
     end
+    local found = call('HMGET', JOBS, unpack(ids))
+    for index = 1, size do
+        blobs[first + index] = found[index]
+    end
     many('HSET', HELD, writes)
-    count(queue, 'r', -#pulled)
-    count(queue, 'R', #pulled)
+    for _, index in ipairs(again) do
+        before[first + index] = hold_again(ids[index], found[index], call('HGET', STATE, ids[index]))
+    end
+    count(queue, 'r', -size)
+    count(queue, 'R', size)
 end
 
 -- Take up to `wanted` jobs of one queue; return how many.
@@ -334,15 +321,17 @@ local function claim()
 end
 
 if limit > 0 then
-    promote()
+    if ARGV[7] == '1' then
+        promote()
+    end
     if call('HEXISTS', LIVING, owner) == 1 then
         claim()
     end
 end
 write_counts()
 if next(before) then
-    for index = 1, #members do
+    for index = 1, #claimed do
         before[index] = before[index] or ''
     end
 end
-return { turn, refused, members, blobs, before }
+return { turn, refused, claimed, blobs, before }

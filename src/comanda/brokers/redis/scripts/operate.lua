@@ -11,9 +11,10 @@ function verbs.cancel(job)
         move(job, 'C', { finished = now })
         return true
     end
-    job.flags, job.version = bit.bor(job.flags, STOP), job.version + 1
+    call('HDEL', held_by(job.owner), field_of(job))
+    job.flags, job.version, job.stateful = bit.bor(job.flags, STOP), job.version + 1, true
     call('HSET', STATE, job.id, encode(job))
-    call('HSET', PREFIX .. 'held:' .. job.owner, job.id, LISTED)
+    call('HSET', held_by(job.owner), field_of(job), '')
     call('SADD', STOPPING, job.id)
     return true
 end

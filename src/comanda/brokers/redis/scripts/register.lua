@@ -11,5 +11,5 @@ call('HSET', WORKERS, owner, cmsgpack.pack(now) .. ARGV[2])
 call('HSET', PREFIX .. 'beat_at', owner, now)
 -- A small hash is kept as a list, in which each look-up walks over all: 500 jobs would take 25 times as long to hold. A
 -- value above 64 bytes forbids it.
-call('HSET', PREFIX .. 'held:' .. owner, '', string.rep(' ', 65))
+call('HSET', held_by(owner), '', string.rep(' ', 65))
 return owner
