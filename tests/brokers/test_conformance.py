@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from comanda.brokers.factory import Opening, open_broker
 from comanda.brokers.memory import MemoryBroker
 from comanda.brokers.postgres import PostgresBroker
 from comanda.brokers.sqlite import SQLiteBroker
@@ -42,3 +43,11 @@ class TestPostgres(BrokerConformance, Durability, TransactionalEnqueue):
     @pytest.fixture
     def make_broker(self, postgres_url: str, namespace: str) -> BrokerFactory:
         return lambda clock: PostgresBroker(postgres_url, namespace=namespace, clock=clock)
+
+
+class TestRedis(BrokerConformance, Durability):
+    """A Redis server."""
+
+    @pytest.fixture
+    def make_broker(self, redis_url: str, namespace: str) -> BrokerFactory:
+        return lambda clock: open_broker(redis_url, Opening(namespace=namespace, clock=clock))

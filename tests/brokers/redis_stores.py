@@ -1,0 +1,54 @@
+"""What the tests of the Redis broker share: brokers on a server, and servers that are not like the common one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from comanda.brokers.factory import Opening, open_broker
+from comanda.brokers.redis import RedisBroker
+from comanda.clock import Clock
+from tests.servers.process import wait_until
+from tests.servers.redis import RedisServer
+
+SLOTS = 16_384
+
+
+def broker_on(url: str, namespace: str = "comanda", *, clock: Clock | None = None, deadline: float = 5.0) -> RedisBroker:
+    """Return a broker, by the server's clock unless another one is given."""
+    broker = open_broker(url, Opening(namespace=namespace, clock=clock, deadline=deadline))
+    assert isinstance(broker, RedisBroker)
+    return broker
+
+
+@contextmanager
+def server_with(**settings: str) -> Iterator[RedisServer]:
+    """Run a server of its own; `maxmemory_policy="noeviction"` is maxmemory-policy."""
+    server = RedisServer({name.replace("_", "-"): value for name, value in settings.items()})
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@contextmanager
+def cluster_node() -> Iterator[RedisServer]:
+    """Run a cluster of one node that holds all slots."""
+    with server_with(cluster_enabled="yes") as server, server.client() as client:
+        client.execute_command("CLUSTER", "ADDSLOTS", *range(SLOTS))
+        wait_until(lambda: b"cluster_state:ok" in raw(client, "CLUSTER", "INFO"), lambda: str(raw(client, "CLUSTER", "INFO")))
+        yield server
+
+
+def raw(client: Any, *command: str) -> bytes:
+    """Return a reply as the server gives it."""
+    connection = client.connection_pool.get_connection()
+    try:
+        connection.send_command(*command)
+        return bytes(connection.read_response(disable_decoding=True))
+    finally:
+        client.connection_pool.release(connection)
+
+
