@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ..brokers.records import Beat, WorkerInfo
+from ..outbox.relay import Relay
 from ..version import __version__
 from . import messages
 from .engine import Engine
@@ -40,8 +41,12 @@ class InProcessWorker(EmbeddedWorker):
             self._broker, self._owner, tasks, self._executors, queues=work.queues, strict=work.strict, burst=work.burst
         )
         self._upkeep = Upkeep(self._broker, self._broker, app.settings, lambda: [self._owner], self._heed)
+        outbox = app.runtime.outbox
+        self._relay = None if outbox is None else Relay(outbox, self._broker)
         self._thread = threading.Thread(target=self._engine.run, name="comanda-storage", daemon=True)
         self._upkeep.start()
+        if self._relay is not None:
+            self._relay.start()
         self._thread.start()
 
     def stop(self, timeout: float | None = None) -> None:
@@ -49,6 +54,8 @@ class InProcessWorker(EmbeddedWorker):
         atexit.unregister(self.stop)
         if not self._thread.is_alive():
             return
+        if self._relay is not None:
+            self._relay.stop()
         self._engine.stop(self._grace if timeout is None else timeout)
         self._thread.join()
         self._upkeep.stop()

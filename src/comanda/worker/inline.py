@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from ..brokers.records import Claimed, Demand, Outcome, WorkerInfo
+from ..outbox.relay import Relay
 from ..version import __version__
 from .attempt import Tasks, begin, now
 from .deadlines import Deadlines
@@ -23,9 +24,12 @@ def run_jobs(app: Comanda, limit: int | None = None) -> int:
     """Run the jobs that are ready, and those they enqueue, at most `limit`; return how many were run.
 
     They take the same way as in a worker: claimed, decoded, called, decided, settled; time limits hold. What waits for
-    a later moment, a retry for instance, stays. A KeyboardInterrupt ends it, after the job's outcome was written.
+    a later moment, a retry for instance, stays. A KeyboardInterrupt ends it, after the job's outcome was written. What
+    was committed into an outbox is moved to the store first.
     """
     broker = app.broker
+    if (outbox := app.runtime.outbox) is not None:
+        Relay(outbox, broker).drain()
     tasks = dict(app.tasks)
     owner = broker.register(_myself(tuple(tasks)))
     demand = Demand(1, frozenset(tasks))

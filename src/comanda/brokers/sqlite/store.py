@@ -92,6 +92,7 @@ class Store:
         self._writing_turn = _Turn(self, self._writing)
         self._reading_turn = _Turn(self, self._reading)
         self._full = True
+        self._checked = False
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -101,7 +102,8 @@ class Store:
     @property
     def is_open(self) -> bool:
         """True while this process has seen the file with this version's schema."""
-        return self._writing.connection is not None and self._writing.generation == self.generation
+        side = self._writing
+        return self._checked and side.connection is not None and side.generation == self.generation
 
     def open(self) -> None:
         """Open the file and bring its schema up to date."""
@@ -188,10 +190,12 @@ class Store:
         library.check_version(self.library)
         filesystem.check(self.path)
         _create_private(self.path)
+        self._checked = False  # who enqueues on a connection of the application's asks without a lock
         connection = side.open(self.generation)
         self._full = True
         try:
             self._check_schema(connection)
+            self._checked = True
         except BaseException:  # unknown to this version: neither used nor kept locked
             side.close()
             raise
