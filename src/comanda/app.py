@@ -75,6 +75,7 @@ class Comanda:
         retry: Retry | None = None,
         timeout: float | timedelta | None = None,
         isolate: bool = False,
+        transactional: bool = False,
         codec: Codec | None = None,
         payload_limit: int | None = None,
         result_limit: int | None = None,
@@ -85,9 +86,11 @@ class Comanda:
 
         `name`: what is stored with its jobs (default: module.qualname); `aliases`: former names, so that jobs enqueued
         before a rename still run. `retry`: default 5 attempts. `timeout` in seconds or timedelta: none by default.
-        `isolate`: each job in a process of its own, killed when it overruns. `codec`: how arguments and results become
-        bytes (default: JSON by annotations). Raises ConfigurationError for a function that no worker could find, an
-        annotation that cannot be encoded, or an option that does not fit.
+        `isolate`: each job in a process of its own, killed when it overruns. `transactional`: its writes on
+        `current_job().connection` and its completion commit together, where the queue is in the same database.
+        `codec`: how arguments and results become bytes (default: JSON by annotations). Raises ConfigurationError for a
+        function that no worker could find, an annotation that cannot be encoded, or an option that does not fit;
+        NotSupported for one that the store cannot keep.
         """
         if function is not None:
             return self._add(function, options)

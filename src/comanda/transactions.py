@@ -11,13 +11,16 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .brokers.base import Broker, Capability
 from .brokers.records import Enqueued, NewJob
 from .errors import ConfigurationError, NotSupported
 from .outbox.base import Outbox
 from .shield import lowered
+
+if TYPE_CHECKING:
+    from .task import Task
 
 Ledger = Broker | Outbox
 """What a caller's transaction can write a job into."""
@@ -72,6 +75,22 @@ def _runner(ledger: Ledger, connection: Any) -> Runner:
         "connection= takes a sqlite3, apsw, aiosqlite or SQLAlchemy connection or session, "
         f"got {type(connection).__name__}"
     )
+
+
+def check_completion(broker: Broker, task: Task[..., Any]) -> None:
+    """Raise NotSupported for a transactional task that the broker's jobs cannot complete in their own transaction."""
+    if not task.transactional:
+        return
+    if Capability.TRANSACTIONAL_COMPLETION not in broker.capabilities:
+        raise NotSupported(
+            f"{task.name}: transactional=True needs the queue in the application's database, where its writes and its "
+            f"completion can commit together; {type(broker).__name__} is not: use sqlite:///… or postgresql://…"
+        )
+    if task.is_async and Capability.ASYNC_COMPLETION not in broker.capabilities:
+        raise NotSupported(
+            f"{task.name}: transactional=True on {type(broker).__name__} is for synchronous tasks, since its driver "
+            "would block the event loop: declare it with def, and it runs on a thread"
+        )
 
 
 class _Mark:

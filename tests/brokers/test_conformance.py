@@ -8,7 +8,13 @@ import pytest
 
 from comanda.brokers.memory import MemoryBroker
 from comanda.brokers.sqlite import SQLiteBroker
-from comanda.testing.conformance import BrokerConformance, BrokerFactory, Durability, TransactionalEnqueue
+from comanda.testing.conformance import (
+    BrokerConformance,
+    BrokerFactory,
+    Durability,
+    TransactionalCompletion,
+    TransactionalEnqueue,
+)
 
 
 class TestMemory(BrokerConformance):
@@ -19,7 +25,7 @@ class TestMemory(BrokerConformance):
         return MemoryBroker
 
 
-class TestSQLite(BrokerConformance, Durability, TransactionalEnqueue):
+class TestSQLite(BrokerConformance, Durability, TransactionalEnqueue, TransactionalCompletion):
     """The interpreter's own SQLite."""
 
     @pytest.fixture
@@ -27,7 +33,7 @@ class TestSQLite(BrokerConformance, Durability, TransactionalEnqueue):
         return lambda clock: SQLiteBroker(tmp_path / "jobs.db", clock=clock)
 
 
-class TestSQLiteWithApsw(BrokerConformance, Durability, TransactionalEnqueue):
+class TestSQLiteWithApsw(BrokerConformance, Durability, TransactionalEnqueue, TransactionalCompletion):
     """The SQLite that apsw brings."""
 
     @pytest.fixture

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from ..brokers.records import Beat, WorkerInfo
 from ..outbox.relay import Relay
+from ..transactions import check_completion
 from ..version import __version__
 from . import messages
 from .engine import Engine
 from .executors import Executors
 from .handle import EmbeddedWorker
 from .presence import Presence
+from .transactional import Transactional
 from .upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ class InProcessWorker(EmbeddedWorker):
         self._broker = app.broker
         self._grace = app.settings.grace if work.grace is None else work.grace
         tasks = dict(app.tasks)
+        for task in tasks.values():
+            check_completion(self._broker, task)
         self._owner = self._broker.register(_myself(tuple(tasks), work.queues))
         concurrency = work.concurrency or app.settings.concurrency
         self._executors = Executors(
@@ -36,6 +40,7 @@ class InProcessWorker(EmbeddedWorker):
             Presence(None, self._owner, concurrency).page,
             concurrency,
             wake_broker=self._broker.wake,
+            transactional=Transactional(self._broker, self._owner),
         )
         self._engine = Engine(
             self._broker, self._owner, tasks, self._executors, queues=work.queues, strict=work.strict, burst=work.burst

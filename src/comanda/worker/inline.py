@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..brokers.records import Claimed, Demand, Outcome, WorkerInfo
 from ..outbox.relay import Relay
+from ..transactions import check_completion
 from ..version import __version__
 from .attempt import Tasks, begin, now
 from .deadlines import Deadlines
@@ -15,6 +16,7 @@ from .execute import runner_for
 from .joblog import JobLog
 from .presence import Presence
 from .slots import Slots
+from .transactional import Transactional, set_apart
 
 if TYPE_CHECKING:
     from ..app import Comanda
@@ -31,10 +33,13 @@ def run_jobs(app: Comanda, limit: int | None = None) -> int:
     if (outbox := app.runtime.outbox) is not None:
         Relay(outbox, broker).drain()
     tasks = dict(app.tasks)
+    for task in tasks.values():
+        check_completion(broker, task)
     owner = broker.register(_myself(tuple(tasks)))
     demand = Demand(1, frozenset(tasks))
     slots = Slots(1, Presence(None, owner, 1).page)
     deadlines = Deadlines(slots)
+    transactional = Transactional(broker, owner)
     log = JobLog()
     done = 0
     try:
@@ -42,8 +47,9 @@ def run_jobs(app: Comanda, limit: int | None = None) -> int:
             claimed = broker.claim(owner, demand)
             if not claimed:
                 return done
-            outcome = _run(claimed[0], tasks, slots, deadlines)
-            refused = broker.settle(owner, [outcome])
+            outcome = _run(claimed[0], tasks, slots, deadlines, transactional)
+            left, _, late = set_apart([outcome])
+            refused = late + broker.settle(owner, left)
             log.refused(refused)
             if not refused:
                 log.settled([outcome])
@@ -52,15 +58,16 @@ def run_jobs(app: Comanda, limit: int | None = None) -> int:
                 raise KeyboardInterrupt
         return done
     finally:
+        transactional.close()
         deadlines.close()
         broker.deregister(owner)
 
 
-def _run(job: Claimed, tasks: Tasks, slots: Slots, deadlines: Deadlines) -> Outcome:
+def _run(job: Claimed, tasks: Tasks, slots: Slots, deadlines: Deadlines, transactional: Transactional) -> Outcome:
     attempt = begin(job, tasks, now())
     if isinstance(attempt, Outcome):
         return attempt
-    attempt.runner = runner = runner_for(attempt)
+    attempt.runner = runner = runner_for(attempt, transactional)
     slots.occupy(0, attempt)
     if attempt.deadline is not None:
         deadlines.watch(attempt.deadline)

@@ -12,6 +12,7 @@ from ...clock import SECOND, Clock, SystemClock
 from ...errors import BrokerError
 from .. import doorbell
 from ..base import Broker, Capability, StartedOf
+from ..completion import Completion
 from ..records import (
     Beat,
     Demand,
@@ -31,6 +32,7 @@ from ..rotation import Rotation
 from ..statements import Statement
 from . import enqueue, exchange, library, operate, read, space
 from .checkpoint import Checkpointer, Helper
+from .completion import SQLiteCompletion
 from .connection import DEADLINE
 from .counts import TAIL, Moves, catch_up
 from .liveness import Liveness
@@ -52,7 +54,12 @@ class SQLiteBroker(Broker):
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.DURABLE, Capability.CROSS_PROCESS, Capability.TRANSACTIONAL_ENQUEUE}
+        {
+            Capability.DURABLE,
+            Capability.CROSS_PROCESS,
+            Capability.TRANSACTIONAL_ENQUEUE,
+            Capability.TRANSACTIONAL_COMPLETION,
+        }
     )
 
     def __init__(
@@ -190,6 +197,13 @@ class SQLiteBroker(Broker):
         if outcomes:
             self._ringer.ring("change")
         return Exchanged(refused, claimed)
+
+    def completion(self) -> Completion:
+        return SQLiteCompletion(self._store, self._after_completion)
+
+    def _after_completion(self) -> None:
+        self._look_after_log()
+        self._ring_all()  # the task may have enqueued on its connection
 
     def heartbeat(self, owners: Sequence[int]) -> Beat:
         return self._liveness.beat(owners)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from ...clock import Clock
 from ...errors import BrokerError, BrokerTimeout, BrokerUnavailable, ConfigurationError
@@ -89,15 +90,22 @@ class Store:
     def _reset(self) -> None:
         self._writing = Side(self.path, self.library, self.deadline, read_only=False)
         self._reading = Side(self.path, self.library, self.deadline, read_only=True)
+        self._others: WeakSet[Side] = WeakSet()
         self._writing_turn = _Turn(self, self._writing)
         self._reading_turn = _Turn(self, self._reading)
         self._full = True
         self._checked = False
 
     @property
-    def sides(self) -> tuple[Side, Side]:
-        """Both connections, for whoever has to take them all."""
-        return self._writing, self._reading
+    def sides(self) -> tuple[Side, ...]:
+        """All connections, for whoever has to take them all."""
+        return self._writing, self._reading, *self._others
+
+    def another_side(self) -> Side:
+        """Return a side for transactions beside those of this store. Its user sees to its lock and its end."""
+        side = Side(self.path, self.library, self.deadline, read_only=False)
+        self._others.add(side)
+        return side
 
     @property
     def is_open(self) -> bool:
@@ -111,14 +119,16 @@ class Store:
             self._open_writer()
 
     def close(self) -> None:
-        """Close both connections; the next use opens them again."""
-        for side in self.sides:
+        """Close the connections; the next use opens them again."""
+        for side in (self._writing, self._reading):
             with side.lock:
                 side.close()
 
     def forget(self) -> None:
         """After a fork, in the child: leave inherited connections alone, for ever (R23)."""
         _orphans.extend(side.connection for side in self.sides if side.connection is not None)
+        for side in self._others:
+            side.connection = None
         library.forget_all()
         self._reset()
 
@@ -135,12 +145,12 @@ class Store:
             try:
                 yield session
                 if session.is_abandoned:
-                    _roll_back(connection)
+                    roll_back(connection)
                 else:
                     self._writing.committing = True
                     connection.execute("COMMIT")
             except BaseException:
-                _roll_back(connection)
+                roll_back(connection)
                 raise
             finally:
                 self._writing.busy = False
@@ -175,7 +185,7 @@ class Store:
             try:
                 yield Session(connection, self.text)
             finally:
-                _roll_back(connection)
+                roll_back(connection)
 
     @contextmanager
     def peek(self) -> Iterator[Session]:
@@ -222,7 +232,7 @@ class Store:
             connection.execute("PRAGMA synchronous = FULL" if full else "PRAGMA synchronous = NORMAL")
             self._full = full
 
-    def _translated(self, error: Exception, side: Side) -> BrokerError:
+    def translated(self, error: Exception, side: Side) -> BrokerError:
         """Give an error of the library comanda's name; it starts a new generation of connections."""
         self.generation += 1
         translated = translate(error, self.path, self.deadline)
@@ -254,7 +264,7 @@ class _Turn:
     ) -> None:
         try:
             if isinstance(error, Exception) and (code_of(error) is not None or isinstance(error, OSError)):
-                raise self._store._translated(error, self._side) from error
+                raise self._store.translated(error, self._side) from error
         finally:
             self._side.committing = False
             self._side.lock.release()
@@ -264,7 +274,8 @@ _orphans: list[Connection] = []
 """Connections inherited through a fork, kept alive so that nothing closes them: that would drop the parent's locks."""
 
 
-def _roll_back(connection: Connection) -> None:
+def roll_back(connection: Connection) -> None:
+    """End the transaction, unless SQLite did so already."""
     try:
         connection.execute("ROLLBACK")
     except Exception as error:  # SQLite may have rolled back by itself: full disk, I/O error

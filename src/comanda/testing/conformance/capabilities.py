@@ -10,10 +10,15 @@ import pytest
 from ...brokers.base import Broker, Capability
 from ...errors import NotSupported
 from .case import BrokerCase, new_job
+from .completion import TransactionalCompletion
 from .durability import Durability
 from .transactions import TransactionalEnqueue
 
-_THEMES = {Capability.DURABLE: Durability, Capability.TRANSACTIONAL_ENQUEUE: TransactionalEnqueue}
+_THEMES = {
+    Capability.DURABLE: Durability,
+    Capability.TRANSACTIONAL_ENQUEUE: TransactionalEnqueue,
+    Capability.TRANSACTIONAL_COMPLETION: TransactionalCompletion,
+}
 
 
 class Capabilities(BrokerCase):
@@ -31,3 +36,9 @@ class Capabilities(BrokerCase):
             assert broker.enqueue_statements(new_job())
         with nullcontext() if can else pytest.raises(NotSupported, match="has no transactions"):
             assert isinstance(broker.transaction(), AbstractContextManager)
+        can = Capability.TRANSACTIONAL_COMPLETION in broker.capabilities
+        with nullcontext() if can else pytest.raises(NotSupported, match="the task's own transaction"):
+            broker.completion().close()
+        can = Capability.ASYNC_COMPLETION in broker.capabilities
+        with nullcontext() if can else pytest.raises(NotSupported, match="a coroutine's own transaction"):
+            assert not broker.acompletion().is_begun
