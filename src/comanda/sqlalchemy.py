@@ -96,11 +96,33 @@ def _on_connection(ledger: Ledger, connection: Connection, job: NewJob, after_co
 
 
 def _run(ledger: Ledger, connection: Connection, job: NewJob) -> Enqueued:
-    if connection.dialect.name != "sqlite":
+    if connection.dialect.name == "sqlite":
+        return _run_on_sqlite(ledger, connection, job)
+    if connection.dialect.name == "postgresql":
+        return _run_on_postgres(ledger, connection, job)
+    raise ConfigurationError(
+        f"the connection is to {connection.dialect.name}, where no queue and no outbox of comanda can be: "
+        "one transaction cannot span two databases"
+    )
+
+
+def _run_on_postgres(ledger: Ledger, connection: Connection, job: NewJob) -> Enqueued:
+    if connection.dialect.driver not in ("psycopg", "psycopg_async"):
         raise ConfigurationError(
-            f"the connection is to {connection.dialect.name}, but the queue lives in SQLite: "
-            "one transaction cannot span two databases"
+            f"the engine uses the driver {connection.dialect.driver}: comanda enqueues through psycopg 3, sync or "
+            "async, create_engine('postgresql+psycopg://…')"
         )
+    from .runners import postgres
+
+    store = postgres.postgres_ledger(ledger)
+
+    def run(statement: Statement) -> steps.Rows:
+        return list(connection.exec_driver_sql(statement.sql, statement.parameters))
+
+    return steps.drive(postgres.enqueue(store, connection.connection.driver_connection, job), run)
+
+
+def _run_on_sqlite(ledger: Ledger, connection: Connection, job: NewJob) -> Enqueued:
     store = checks.sqlite_ledger(ledger, library.STANDARD)
 
     def run(statement: Statement) -> steps.Rows:

@@ -45,6 +45,7 @@ _RUNNERS = {
     "sqlite3": "comanda.runners.sqlite3",
     "apsw": "comanda.runners.apsw",
     "aiosqlite": "comanda.runners.aiosqlite",
+    "psycopg": "comanda.runners.psycopg",
     "sqlalchemy": "comanda.sqlalchemy",
 }
 """Root package of the connection's class to the module that knows it; imported only when one is handed in."""
@@ -72,7 +73,7 @@ def _runner(ledger: Ledger, connection: Any) -> Runner:
         if module is not None:
             return cast(Runner, importlib.import_module(module))
     raise ConfigurationError(
-        "connection= takes a sqlite3, apsw, aiosqlite or SQLAlchemy connection or session, "
+        "connection= takes a sqlite3, apsw, aiosqlite, psycopg or SQLAlchemy connection or session, "
         f"got {type(connection).__name__}"
     )
 

@@ -42,7 +42,7 @@ class TestSQLiteWithApsw(BrokerConformance, Durability, TransactionalEnqueue, Tr
         return lambda clock: SQLiteBroker(tmp_path / "jobs.db", library_name="apsw", clock=clock)
 
 
-class TestPostgres(BrokerConformance, Durability, TransactionalEnqueue):
+class TestPostgres(BrokerConformance, Durability, TransactionalEnqueue, TransactionalCompletion):
     """A real server; each test has a schema of its own in it."""
 
     @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -24,6 +25,7 @@ class Transactional:
     def __init__(self, broker: Broker, owner: int) -> None:
         self._broker = broker
         self._owner = owner
+        self._pid = os.getpid()
         self._idle: deque[Completion] = deque()
         self._idle_on: dict[asyncio.AbstractEventLoop, deque[AsyncCompletion]] = {}
 
@@ -68,8 +70,8 @@ class Transactional:
             await completion.close()
 
     def _end(self, completion: Completion, attempt: Attempt, outcome: Outcome) -> Outcome:
-        if not completion.is_begun:
-            return outcome  # it never asked for the connection: settled like any other
+        if not completion.is_begun or os.getpid() != self._pid:
+            return outcome  # it never asked for the connection, or this is a child that the task has forked
         try:
             if outcome.kind is Kind.SUCCESS:
                 return _written(outcome, completion.complete(self._owner, outcome))
@@ -79,7 +81,7 @@ class Transactional:
         return outcome
 
     async def _aend(self, completion: AsyncCompletion, attempt: Attempt, outcome: Outcome) -> Outcome:
-        if not completion.is_begun:
+        if not completion.is_begun or os.getpid() != self._pid:
             return outcome
         try:
             if outcome.kind is Kind.SUCCESS:

@@ -20,6 +20,8 @@ from .counts import Moves
 from .names import Names
 from .store import Session, Store, roll_back
 
+_CONSTRAINT = 19
+
 
 class SQLiteCompletion(Completion):
     """`on_commit` is called after each commit."""
@@ -100,8 +102,8 @@ class SQLiteCompletion(Completion):
             try:
                 yield
             except Exception as error:
-                if code_of(error) is None and not isinstance(error, OSError):
-                    raise
+                if code_of(error) in (None, _CONSTRAINT) and not isinstance(error, OSError):
+                    raise  # a constraint that fails at the commit is the application's own
                 translated = self._store.translated(error, self._side)
                 self._end()
                 raise translated from error

@@ -9,7 +9,8 @@
 
 `make_broker` opens the same store each time it is called: two brokers of one test are two processes to the suite,
 where the broker declares CROSS_PROCESS. One that declares DURABLE, TRANSACTIONAL_ENQUEUE or TRANSACTIONAL_COMPLETION
-adds `Durability`, `TransactionalEnqueue` or `TransactionalCompletion` to its bases. The name of a test is what holds, its docstring says why.
+adds `Durability`, `TransactionalEnqueue` or `TransactionalCompletion` to its bases. The name of a test is what holds,
+its docstring says why.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # ruff: noqa: S101 - pytest's assert
 """For brokers that declare TRANSACTIONAL_COMPLETION: a task's writes and its completion in one transaction.
 
-The application's own write is stood for by an enqueue on the same connection, by `enqueue_statements`; the connection is
-taken to have `execute(sql, parameters)`, whose answer has `fetchall()`.
+The application's own write is stood for by an enqueue on the same connection, by `enqueue_statements`; the connection
+is taken to have `execute(sql, parameters)`, whose answer has `fetchall()`.
 """
 
 from __future__ import annotations
@@ -83,11 +83,13 @@ class TransactionalCompletion(BrokerCase):
         """A worker keeps it from job to job."""
         jobs = [enqueue_one(broker) for _ in range(3)]
         completion = broker.completion()
+        begun: list[bool] = []
         for job in worker.claim():
-            assert not completion.is_begun
+            begun.append(completion.is_begun)
             assert completion.begin() is completion.begin()
-            assert completion.is_begun
+            begun.append(completion.is_begun)
             assert completion.complete(worker.owner, success(job))
+        assert begun == [False, True] * 3
         assert [state_of(broker, job_id) for job_id in jobs] == [State.SUCCESSFUL] * 3
         completion.close()
 
