@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
+import psycopg
 import pytest
 
 from comanda import (
@@ -29,28 +31,41 @@ from comanda.worker.transactional import Transactional, set_apart
 
 from .support import SOON, Gate, Working, states
 
-SCHEMES = ("sqlite", "sqlite+apsw")
+SCHEMES = ("sqlite", "sqlite+apsw", "postgresql")
 
 
 @pytest.fixture(params=SCHEMES)
-def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Comanda]:
+def app(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> Iterator[Comanda]:
     """An app with a table of the application's beside the queue, on each broker that can do this."""
-    made = Comanda(f"{request.param}:///{tmp_path}/queue.db")
+    url = f"{request.param}:///{tmp_path}/queue.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    made = Comanda(url, namespace=namespace)
+    number = "SERIAL" if request.param == "postgresql" else "INTEGER"
     with made.transaction() as connection:
-        connection.execute("CREATE TABLE tags (tag TEXT)")
+        connection.execute(f"CREATE TABLE tags_{namespace} (n {number} PRIMARY KEY, tag TEXT)")
     yield made
+    if request.param == "postgresql":
+        with made.transaction() as connection:
+            connection.execute(f"DROP TABLE tags_{namespace}")
     made.close()
 
 
 def tags(app: Comanda) -> list[Any]:
-    """Return what the application's table holds."""
-    with app.transaction() as connection:
-        return [tag for (tag,) in connection.execute("SELECT tag FROM tags ORDER BY rowid")]
+    """Return what the application's table holds, as others see it."""
+    query = f"SELECT tag FROM tags_{app.namespace} ORDER BY n"  # noqa: S608 - the test's own name
+    if app.url.startswith("postgresql"):
+        with psycopg.connect(app.url) as connection:
+            return [tag for (tag,) in connection.execute(query.encode())]
+    module: Any = apsw.Connection if "apsw" in app.url else sqlite3.connect
+    with closing(module(app.url.partition("///")[2])) as connection:
+        return [tag for (tag,) in connection.execute(query)]
 
 
-def write(tag: str) -> None:
+def write(app: Comanda, tag: str) -> None:
     """What the tasks here do."""
-    current_job().connection.execute("INSERT INTO tags VALUES (?)", (tag,))
+    add = f"INSERT INTO tags_{app.namespace} (tag) VALUES ('{tag}')"  # noqa: S608 - the test's own
+    current_job().connection.execute(add)
 
 
 def test_the_writes_of_a_task_and_its_completion_are_one_commit(app: Comanda) -> None:
@@ -58,7 +73,7 @@ def test_the_writes_of_a_task_and_its_completion_are_one_commit(app: Comanda) ->
 
     @app.task(name="tag", transactional=True)
     def tag() -> str:
-        write("red")
+        write(app, "red")
         gate.wait()
         return "done"
 
@@ -74,17 +89,14 @@ def test_the_writes_of_a_task_and_its_completion_are_one_commit(app: Comanda) ->
 
 
 def seen_by_others(app: Comanda, job: Job[Any]) -> tuple[list[str], str]:
-    """Return the application's rows and the job's state at one moment, as another connection of the library sees it."""
-    broker: Any = app.broker
-    with broker._store.read() as session:
-        ((state,),) = session.run("SELECT state FROM {ns}_jobs ORDER BY n LIMIT 1")
-        return [tag for (tag,) in session.run("SELECT tag FROM tags")], {2: "running", 3: "successful"}[state]
+    """Return the application's rows and the job's state."""
+    return tags(app), app.get_job(job.id).state
 
 
 def test_an_exception_rolls_back_and_goes_the_usual_way(app: Comanda) -> None:
     @app.task(name="tag", transactional=True, retry=Retry(max_attempts=2, backoff=0))
     def tag() -> None:
-        write(f"attempt {current_job().attempt}")
+        write(app, f"attempt {current_job().attempt}")
         if current_job().attempt == 1:
             raise ValueError("not yet")
 
@@ -99,7 +111,7 @@ def test_an_exception_rolls_back_and_goes_the_usual_way(app: Comanda) -> None:
 def test_whatever_a_task_raises_rolls_back(app: Comanda, error: BaseException) -> None:
     @app.task(name="tag", transactional=True)
     def tag() -> None:
-        write("red")
+        write(app, "red")
         raise error
 
     tag.enqueue()
@@ -111,7 +123,7 @@ def test_whatever_a_task_raises_rolls_back(app: Comanda, error: BaseException) -
 def test_a_result_that_cannot_be_stored_rolls_back(app: Comanda) -> None:
     @app.task(name="tag", transactional=True, result_limit=10)
     def tag() -> str:
-        write("red")
+        write(app, "red")
         return "x" * 100
 
     job = tag.enqueue()
@@ -136,7 +148,7 @@ def test_a_lost_lease_rolls_both_back(app: Comanda) -> None:
     def tag() -> None:
         if release:
             release.pop()()
-        write(f"attempt {current_job().fence}")
+        write(app, f"attempt {current_job().fence}")
 
     tag.enqueue()
     owner = app.broker.register(WorkerInfo(host="here", pid=1, version="0", kind="child", tasks=("tag",)))
@@ -144,6 +156,7 @@ def test_a_lost_lease_rolls_both_back(app: Comanda) -> None:
     release.append(lambda: app.broker.release(owner, ()))
     attempt, transactional = prepared(app, claimed, owner)
     outcome = runner_for(attempt, transactional).run(attempt)
+    transactional.close()
     assert set_apart([outcome]) == ([], [], [outcome])
     assert (tags(app), states(app)) == ([], {State.READY: 1})
     run_jobs(app)
@@ -166,7 +179,7 @@ def test_a_worker_tells_of_a_lost_lease(
     @app.task(name="tag", transactional=True)
     def tag() -> None:
         gate.wait()
-        write("red")
+        write(app, "red")
 
     tag.enqueue()
     with Working(app) as worker:
@@ -220,7 +233,7 @@ def test_the_connection_is_the_same_throughout_and_whatever_is_set_on_it_ends_wi
 def test_a_task_that_ends_the_transaction_itself_fails(app: Comanda) -> None:
     @app.task(name="tag", transactional=True, retry=Retry(max_attempts=1))
     def tag() -> None:
-        write("red")
+        write(app, "red")
         current_job().connection.execute("COMMIT")
 
     job = tag.enqueue()
@@ -236,7 +249,7 @@ def test_a_store_that_stays_locked_fails_the_attempt(tmp_path: Path) -> None:
     def tag() -> None:
         locked.execute("BEGIN IMMEDIATE")
         try:
-            write("red")
+            write(app, "red")
         finally:
             locked.execute("ROLLBACK")
 
@@ -250,7 +263,7 @@ def test_a_store_that_stays_locked_fails_the_attempt(tmp_path: Path) -> None:
 def test_a_time_limit_rolls_back(app: Comanda) -> None:
     @app.task(name="tag", transactional=True, timeout=0.05, retry=Retry(max_attempts=1))
     def tag() -> None:
-        write("red")
+        write(app, "red")
         never = threading.Event()
         while not never.wait(0.01):
             pass
@@ -264,7 +277,7 @@ def test_a_time_limit_rolls_back(app: Comanda) -> None:
 def test_many_of_them_side_by_side_lose_nothing(app: Comanda) -> None:
     @app.task(name="tag", transactional=True)
     def tag(number: int) -> None:
-        write(str(number))
+        write(app, str(number))
 
     app.enqueue_many(tag.call(number) for number in range(200))
     with Working(app, burst=True) as worker:
@@ -276,7 +289,7 @@ def test_many_of_them_side_by_side_lose_nothing(app: Comanda) -> None:
 def test_inline_mode_runs_them_too(app: Comanda) -> None:
     @app.task(name="tag", transactional=True)
     def tag() -> int:
-        write("red")
+        write(app, "red")
         return 1
 
     with inline(app):
@@ -290,7 +303,7 @@ def test_inline_mode_runs_them_too(app: Comanda) -> None:
 def test_the_connection_is_for_transactional_tasks_alone(app: Comanda) -> None:
     @app.task(name="tag", retry=Retry(max_attempts=1))
     def tag() -> None:
-        write("red")
+        write(app, "red")
 
     job = tag.enqueue()
     run_jobs(app)
@@ -322,7 +335,10 @@ def test_a_broker_that_is_not_known_yet_is_refused_when_the_work_begins() -> Non
         run_jobs(app)
 
 
-def test_a_coroutine_on_sqlite_is_refused(app: Comanda) -> None:
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+apsw"])
+def test_a_coroutine_on_sqlite_is_refused(tmp_path: Path, scheme: str) -> None:
+    app = Comanda(f"{scheme}:///{tmp_path}/queue.db")
+
     async def tag() -> None: ...
 
     with pytest.raises(NotSupported, match="declare it with def"):

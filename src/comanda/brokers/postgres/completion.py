@@ -29,7 +29,11 @@ from .store import Store
 _BEGIN = "SELECT pg_backend_pid()"
 """What begins a transaction. Another number than the connection's own: a pooler stands between, which resets it."""
 
-_AS_NEW = "DISCARD ALL"
+_AS_NEW = """
+CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD TEMP;
+DISCARD SEQUENCES
+"""
+"""DISCARD ALL without DEALLOCATE ALL: psycopg relies on the statements that it has prepared."""
 
 
 class PostgresCompletion(Completion):
