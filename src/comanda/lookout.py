@@ -8,19 +8,32 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
-from .brokers.base import Broker
 from .errors import ComandaError
 from .joining import join
 
 _FIRST, _LONGEST, _TOTAL = 0.001, 0.1, 5.0
 
 
+class Place(Protocol):
+    """Where the jobs are to appear: a broker or an outbox."""
+
+    def states(self, ids: Sequence[bytes]) -> Collection[bytes]:
+        """Return those of the ids that are there."""
+        ...
+
+    def ring(self) -> None:
+        """Wake those who wait for them."""
+        ...
+
+
 class Lookout:
     """Rings once jobs that were enqueued on a caller's connection have become visible."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._reset()
 
     def _reset(self) -> None:
@@ -66,11 +79,11 @@ class Lookout:
 
     def _look(self, wanted: list[bytes]) -> None:
         try:
-            found = self._broker.states(wanted)
+            found = self._place.states(wanted)
         except ComandaError:  # only a hint: the workers' poll finds the job
             return
         if found:
-            self._broker.ring()
+            self._place.ring()
             with self._changed:
                 for job_id in found:
                     self._sought.pop(job_id, None)

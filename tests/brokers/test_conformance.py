@@ -10,7 +10,13 @@ from comanda.brokers.factory import Opening, open_broker
 from comanda.brokers.memory import MemoryBroker
 from comanda.brokers.postgres import PostgresBroker
 from comanda.brokers.sqlite import SQLiteBroker
-from comanda.testing.conformance import BrokerConformance, BrokerFactory, Durability, TransactionalEnqueue
+from comanda.testing.conformance import (
+    BrokerConformance,
+    BrokerFactory,
+    Durability,
+    TransactionalCompletion,
+    TransactionalEnqueue,
+)
 
 
 class TestMemory(BrokerConformance):
@@ -21,7 +27,7 @@ class TestMemory(BrokerConformance):
         return MemoryBroker
 
 
-class TestSQLite(BrokerConformance, Durability, TransactionalEnqueue):
+class TestSQLite(BrokerConformance, Durability, TransactionalEnqueue, TransactionalCompletion):
     """The interpreter's own SQLite."""
 
     @pytest.fixture
@@ -29,7 +35,7 @@ class TestSQLite(BrokerConformance, Durability, TransactionalEnqueue):
         return lambda clock: SQLiteBroker(tmp_path / "jobs.db", clock=clock)
 
 
-class TestSQLiteWithApsw(BrokerConformance, Durability, TransactionalEnqueue):
+class TestSQLiteWithApsw(BrokerConformance, Durability, TransactionalEnqueue, TransactionalCompletion):
     """The SQLite that apsw brings."""
 
     @pytest.fixture
@@ -37,7 +43,7 @@ class TestSQLiteWithApsw(BrokerConformance, Durability, TransactionalEnqueue):
         return lambda clock: SQLiteBroker(tmp_path / "jobs.db", library_name="apsw", clock=clock)
 
 
-class TestPostgres(BrokerConformance, Durability, TransactionalEnqueue):
+class TestPostgres(BrokerConformance, Durability, TransactionalEnqueue, TransactionalCompletion):
     """A real server; each test has a schema of its own in it."""
 
     @pytest.fixture
