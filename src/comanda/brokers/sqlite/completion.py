@@ -18,7 +18,8 @@ from . import exchange, library
 from .connection import Connection, code_of, retry_while_busy
 from .counts import Moves
 from .names import Names
-from .store import Session, Store, roll_back
+from .session import Session
+from .store import Store, roll_back
 
 _CONSTRAINT = 19
 
