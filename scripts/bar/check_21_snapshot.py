@@ -1,12 +1,12 @@
 """Check 21 of the bar: `python -m scripts.bar.check_21_snapshot --minutes 10`.
 
-Another session holds a snapshot (REPEATABLE READ) while jobs pass through a queue on PostgreSQL, so that no dead row can
-be removed. A worker with its default settings must keep at least 70 % of its rate, and whoever looks at the store is
-told of the old snapshot.
+Another session holds a snapshot (REPEATABLE READ) while jobs pass through a queue on PostgreSQL, so that no dead row
+can be removed. A worker with its default settings must keep at least 70 % of its rate, and whoever looks at the store
+is told of the old snapshot.
 
-800 jobs a second come as long as the snapshot is held (`--rate 0`: the queue is never empty, which leaves more dead rows
-in a minute than 800 a second leave in twenty). The rate is counted by sixths of the time; the first is compared with the
-last. Each sixth also shows how long a job took from its enqueue to its end, and how many dead rows the claims walk over.
+800 jobs a second come as long as the snapshot is held (`--rate 0`: the queue is never empty, which leaves more dead
+rows in a minute than 800 a second leave in ten). The rate is counted by sixths of the time; the first is compared with
+the last. Each sixth also shows how long a job took from its enqueue to its end, and how many dead rows there are.
 """
 
 from __future__ import annotations
@@ -22,15 +22,13 @@ from unittest.mock import patch
 
 import psycopg
 
-from comanda import Comanda
 from comanda.brokers.postgres import describe
 from comanda.brokers.records import JobFilter, State
-from comanda.task import SyncTask
 from tests.servers.postgres import PostgresServer
 
-from . import shop
 from .processes import postgres, worker
 from .report import Report
+from .shop import Shop, declare
 
 SIXTHS = 6
 TICK = 0.05
@@ -55,9 +53,9 @@ class Sixth(NamedTuple):
 class Load:
     """The jobs that come while the snapshot is held."""
 
-    def __init__(self, app: Comanda, rate: float) -> None:
-        self._app = app
-        self._noop: SyncTask[[int], int] = app.task(name="scripts.bar.shop.noop")(shop.noop.function)
+    def __init__(self, shop: Shop, rate: float) -> None:
+        self._app = shop.app
+        self._noop = shop.noop
         self._rate = rate
         self.came = 0
 
@@ -116,15 +114,15 @@ def main() -> int:
     given = parser.parse_args()
     report = Report(f"check 21: a snapshot held for {given.minutes:g} minutes keeps the rate")
     with postgres() as server, worker(server.url):
-        app = Comanda(server.url)
-        load = Load(app, given.rate)
+        shop = declare(server.url)
+        load = Load(shop, given.rate)
         load.go_on(2.0)  # plans are made, caches filled
         # The default threshold is ten minutes: a shorter run must be told as well.
         threshold = min(describe.OLD_SNAPSHOT, int(given.minutes * 30))
         with snapshot(server.url), patch.object(describe, "OLD_SNAPSHOT", threshold):
             sixths = measure(server, load, given.minutes)
-            warning = app.broker.describe().get("warning", "")
-        app.close()
+            warning = shop.app.broker.describe().get("warning", "")
+        shop.app.close()
     for sixth in sixths:
         report.see(
             sixth.rate > 0,

@@ -39,10 +39,13 @@ def redis(**settings: str) -> Iterator[RedisServer]:
 
 
 @contextmanager
-def worker(url: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `comanda worker` on the shop's jobs in the store `url`; stop it afterwards as its operator would. Errors are shown."""
+def worker(url: str, environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `comanda worker` on the shop's jobs in the store `url`, which shows its errors; stop it as its operator would.
+
+    `environment` is added to ours.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "comanda", "worker", "scripts.bar.shop:app", *arguments],
+        [sys.executable, "-m", "comanda", "worker", "scripts.bar.shop:app"],
         cwd=ROOT,
         env={**os.environ, "COMANDA_URL": url, "COMANDA_LOG_LEVEL": "ERROR", **(environment or {})},
     )
