@@ -2,8 +2,9 @@
 
 Jobs are enqueued in transactions of the application's, each beside a row of its own, while a worker waits for work.
 Half of the transactions are rolled back: their jobs never run. The others are committed: each job runs once, and
-however fast the worker is, the task sees the row. The job's id is known before the commit. On psycopg and on SQLAlchemy, sync
-and async. Before each end of a transaction the worker is woken, so that it would find what it must not see.
+however fast the worker is, the task sees the row. The job's id is known before the commit. On psycopg and on
+SQLAlchemy, sync and async. Before each end of a transaction the worker is woken, so that it would find what it must
+not see.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def redis(**settings: str) -> Iterator[RedisServer]:
 
 @contextmanager
 def worker(url: str, environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `comanda worker` on the shop's jobs in the store `url`, which shows its errors; stop it as its operator would.
+    """Run `comanda worker` on the shop's jobs in the store `url`, with its errors shown; stop it at the end.
 
     `environment` is added to ours.
     """
