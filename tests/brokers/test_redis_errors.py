@@ -60,7 +60,7 @@ def test_a_user_without_the_rights_is_told_which() -> None:
 def test_the_rights_that_the_documents_name_suffice() -> None:
     """docs/brokers/redis.md."""
     with server_with() as server, server.client() as client:
-        rights = ("~{comanda}:*", "&{comanda}:*", "+@all", "-@dangerous", "+info")
+        rights = ("resetchannels", "~{comanda}:*", "&{comanda}:*", "+@all", "-@dangerous", "+info")
         client.execute_command("ACL", "SETUSER", "ann", "on", ">secret", *rights)
         broker = broker_on(server.url.replace("://", "://ann:secret@"))
         worker = Worker(broker)
