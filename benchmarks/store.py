@@ -59,11 +59,11 @@ def fresh_database() -> Iterator[str]:
 
 @cache
 def _server() -> str:
-    """Return the URL of the server: that of COMANDA_BENCH_POSTGRES_URL, or of one that ends with this process.
+    """Return the URL of the server: that of BENCH_POSTGRES_URL, or of one that ends with this process.
 
     Everything is as a packaged server has it, but for the addresses; what is acknowledged is on the disk.
     """
-    if given := os.environ.get("COMANDA_BENCH_POSTGRES_URL"):
+    if given := os.environ.get("BENCH_POSTGRES_URL"):
         return given
     server = PostgresServer({"fsync": "on", "shared_buffers": "128MB"})
     atexit.register(server.close)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
@@ -14,8 +13,8 @@ from .connection import Row
 from .names import Names
 from .selection import SHOWN, STATE, Condition
 from .statements import query
-from .store import Session, Store
-from .wire import EPOCH, int4, int8, int8s, uuids
+from .store import Store
+from .wire import EPOCH, int4, int8, uuids
 
 _failure = msgspec.json.Decoder(Failure)
 
@@ -24,30 +23,38 @@ def _thin(column: str) -> str:
     return f"coalesce({', '.join(f'{table}.{column}' for table in 'dcspr')})"
 
 
-_JOB = f"""
-SELECT j.n, j.id, j.task, j.queue, {STATE}, -j.rank::integer, {_thin("due")}, j.enqueued,
+def _micros_of(column: str) -> str:
+    return f"(extract(epoch FROM {column}) * 1000000)::bigint"
+
+
+_COLUMNS = f"""
+SELECT j.n, j.id, j.task, j.queue, {STATE}, -j.rank::integer,
+       coalesce(d.due, c.due, s.due, p.due, r.due, j.due, j.enqueued), j.enqueued,
        coalesce(d.started, c.started), d.finished, {_thin("attempt")}, {_thin("crashes")}::integer, {_thin("fence")},
        {_thin("version")}, j.payload, d.result, j.options, j.unique_key, {_thin("expires")},
        coalesce(d.stop, c.stop, false), coalesce(d.owner, c.owner),
-       (SELECT failure FROM {{ns}}.attempts a WHERE a.n = j.n ORDER BY a.fence DESC LIMIT 1)
-{SHOWN}"""
+       (SELECT failure FROM {{ns}}.attempts a WHERE a.n = j.n ORDER BY a.fence DESC LIMIT 1)"""
+_JOB = f"{_COLUMNS}{SHOWN}"
 _GET = query(f"{_JOB} WHERE j.id = ANY ({{ids}}::uuid[])", "ids")
-_STATES = query(f"SELECT j.id, {STATE}, {_thin('version')} {SHOWN} WHERE j.id = ANY ({{ids}}::uuid[])", "ids")
-_ATTEMPTS = query(
-    """
-SELECT a.n, number, outcome, a.started, finished, coalesce(host, '?'), coalesce(pid, 0), coalesce(version, '?'), failure
-FROM {ns}.attempts a LEFT JOIN {ns}.workers w ON w.n = a.owner WHERE a.n = ANY ({numbers}::bigint[]) ORDER BY a.n, fence
+# With its history in the same row: one round trip and one moment. `json`, since `jsonb` refuses NUL in a message.
+# Indexes: attempts_pkey, operations_pkey, workers_pkey.
+_GET_WITH_HISTORY = query(
+    f"""
+{_COLUMNS}, (
+    SELECT json_agg(json_build_array(
+        number, outcome, {_micros_of("a.started")}, {_micros_of("finished")}, coalesce(host, '?'), coalesce(pid, 0),
+        coalesce(version, '?'), convert_from(failure, 'UTF8')::json) ORDER BY fence)::text
+    FROM {{ns}}.attempts a LEFT JOIN {{ns}}.workers w ON w.n = a.owner WHERE a.n = j.n
+), (
+    SELECT json_agg(json_build_array(verb, {_micros_of("at")}, actor) ORDER BY place)::text
+    FROM {{ns}}.operations o WHERE o.n = j.n
+), w.host, w.pid, w.version
+{SHOWN} LEFT JOIN {{ns}}.workers w ON w.n = coalesce(d.owner, c.owner)
+WHERE j.id = ANY ({{ids}}::uuid[])
 """,
-    "numbers",
+    "ids",
 )
-_WORKERS = query(
-    "SELECT n, host, pid, version FROM {ns}.workers WHERE n = ANY ({owners}::bigint[])",
-    "owners",
-)
-_OPERATIONS = query(
-    "SELECT n, verb, at, actor FROM {ns}.operations WHERE n = ANY ({numbers}::bigint[]) ORDER BY n, place",
-    "numbers",
-)
+_STATES = query(f"SELECT j.id, {STATE}, {_thin('version')} {SHOWN} WHERE j.id = ANY ({{ids}}::uuid[])", "ids")
 _QUEUES = 'SELECT n, name, messages, paused, shown FROM {ns}.queues ORDER BY name COLLATE "C"'
 # Jumps from priority to priority along the index `ready_line` instead of walking all its rows.
 _OLDEST = query(
@@ -76,14 +83,11 @@ class Reader:
 
     def get(self, ids: Sequence[bytes], *, attempts: bool) -> list[JobRecord | None]:
         """Return the jobs in the order of `ids`."""
-        if not attempts:
-            rows = self._store.look(_GET, uuids(ids))
-            found = {row[1]: self._record(row) for row in rows}
-        else:
-            with self._store.read() as session:
-                rows = session.run(_GET, uuids(ids))
-                found = {row[1]: self._record(row) for row in rows}
-                self._add_histories(session, rows, found)
+        rows = self._store.look(_GET_WITH_HISTORY if attempts else _GET, uuids(ids))
+        found = {row[1]: self._record(row) for row in rows}
+        if attempts:
+            for row in rows:
+                _add_history(found[row[1]], row)
         return [found.get(job_id) for job_id in ids]
 
     def find(self, which: JobFilter, limit: int, after: bytes | None, *, oldest_first: bool) -> list[JobRecord]:
@@ -128,24 +132,6 @@ class Reader:
             if shown or n in used
         ]
 
-    def _add_histories(self, session: Session, rows: list[Row], found: dict[bytes, JobRecord]) -> None:
-        """Add the stored attempts and, from the job's own row, the one that runs or succeeded."""
-        numbers = int8s([row[0] for row in rows])
-        attempts: defaultdict[int, list[AttemptRecord]] = defaultdict(list)
-        for n, *attempt in session.run(_ATTEMPTS, numbers):
-            attempts[n].append(_attempt(*attempt))
-        operations: defaultdict[int, list[OperationRecord]] = defaultdict(list)
-        for n, verb, at, who in session.run(_OPERATIONS, numbers):
-            operations[n].append(OperationRecord(verb, at + EPOCH, who))
-        owners = [row[20] for row in rows if row[20] is not None]
-        workers = {n: worker for n, *worker in session.run(_WORKERS, int8s(owners))} if owners else {}
-        for row in rows:
-            job, owner = found[row[1]], row[20]
-            job.attempts, job.operations = attempts[row[0]], operations[row[0]]
-            if owner is not None and job.state in (State.RUNNING, State.SUCCESSFUL):
-                worker = workers.get(owner, ("?", 0, "?"))
-                job.attempts.append(_attempt(job.attempt, job.state.value, row[8], row[9], *worker, None))
-
     def _record(self, row: Row) -> JobRecord:
         code, failure = row[4], row[21]
         state = TO_STATE[code]
@@ -174,18 +160,36 @@ class Reader:
         )
 
 
-def _attempt(number: int, outcome: str, started: int, finished: int | None, *rest: object) -> AttemptRecord:
-    host, pid, version, failure = rest
-    return AttemptRecord(
-        number=number,
-        outcome=outcome,
-        started_at=started + EPOCH,
-        finished_at=_micros(finished),
-        host=str(host),
-        pid=int(pid),  # type: ignore[call-overload] # a column of integers
-        version=str(version),
-        failure=None if failure is None else _failure.decode(failure),  # type: ignore[arg-type] # a column of bytes
-    )
+class _Attempt(msgspec.Struct, array_like=True, gc=False):
+    """A stored attempt, in the order of AttemptRecord."""
+
+    number: int
+    outcome: str
+    started_at: int
+    finished_at: int | None
+    host: str
+    pid: int
+    version: str
+    failure: Failure | None
+
+
+_attempts = msgspec.json.Decoder(list[_Attempt])
+_operations = msgspec.json.Decoder(list[tuple[str, int, str]])
+
+
+def _add_history(job: JobRecord, row: Row) -> None:
+    """Add the stored attempts and, from the job's own row, the one that runs or succeeded."""
+    owner, attempts, operations = row[20], row[22], row[23]
+    host, pid, version = row[24:27]
+    stored = [] if attempts is None else _attempts.decode(attempts)
+    if owner is not None and job.state in (State.RUNNING, State.SUCCESSFUL):
+        if host is None:  # the worker is gone and forgotten
+            host, pid, version = "?", 0, "?"
+        times = (job.started_at or 0, job.finished_at)
+        stored.append(_Attempt(job.attempt, job.state.value, *times, host, pid, version, None))
+    job.attempts = [AttemptRecord(**msgspec.structs.asdict(attempt)) for attempt in stored]
+    done = [] if operations is None else _operations.decode(operations)
+    job.operations = [OperationRecord(*operation) for operation in done]
 
 
 def _micros(moment: int | None) -> int | None:

@@ -50,12 +50,15 @@ class Ringer:
             self._sent[topic] = now
         self._send(topic)
 
-    def flush(self) -> None:
-        """Send at once what waits for its window to end."""
+    def close(self) -> None:
+        """Send at once what waits for its window to end; nothing is sent after this returns, until the next ring."""
         with self._lock:
             topics, self._waiting = self._waiting, set()
+            thread = self._thread
         for topic in topics:
             self._send(topic)
+        if thread is not None:
+            thread.join()
 
     def _follow(self) -> None:
         """Send what has waited, window by window, until nothing more comes."""
