@@ -94,7 +94,7 @@ class PostgresOutbox(Outbox):
         self._store.open()
 
     def close(self) -> None:
-        self._ringer.flush()
+        self._ringer.close()
         waits, self._waits = self._waits, None
         if waits is not None:
             waits.close()
