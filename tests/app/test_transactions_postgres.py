@@ -298,9 +298,8 @@ def test_the_application_s_own_savepoints_hold(place: Place) -> None:
         kept = place.task.using(connection=unit.connection).enqueue(1)
         with unit.connection.transaction():
             inner = place.task.using(connection=unit.connection).enqueue(2)
-        with unit.connection.transaction():
+        with unit.connection.transaction(force_rollback=True):
             lost = place.task.using(connection=unit.connection).enqueue(3)
-            raise psycopg.Rollback
         unit.commit()
     assert [place.exists(job) for job in (kept, inner, lost)] == [True, True, False]
     engine = create_engine(place.alchemy)

@@ -79,7 +79,7 @@ def test_a_coroutine_that_never_uses_the_connection_completes_as_any_other(app: 
 
     @app.task(name="look", transactional=True)
     async def look() -> bool:
-        return current_job().connection.closed
+        return bool(current_job().connection.closed)
 
     jobs = tag.enqueue(), look.enqueue()
     assert run_jobs(app) == 2
