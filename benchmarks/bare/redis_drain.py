@@ -80,9 +80,10 @@ class Connection:
 
     def call(self, *command: str | bytes | int) -> Any:
         """Send a command and return its reply."""
-        self._socket.sendall(hiredis.pack_command(command))
+        self._socket.sendall(hiredis.pack_command(command))  # type: ignore[arg-type] # its stub says a tuple of one
         while (reply := self._reader.gets()) is False:
-            self._reader.feed(self._buffer, 0, self._socket.recv_into(self._buffer))
+            size = self._socket.recv_into(self._buffer)
+            self._reader.feed(self._buffer, 0, size)  # type: ignore[arg-type] # its stub leaves out bytearray
         if isinstance(reply, Exception):
             raise reply
         return reply

@@ -46,7 +46,8 @@ def test_a_server_that_evicts_jobs_is_always_refused() -> None:
 
 def test_where_config_is_forbidden_the_server_is_asked_otherwise() -> None:
     """Managed servers rename or forbid CONFIG: INFO tells most, and the rest is said to be unknown."""
-    with server_with(rename_command="CONFIG ''") as server:
+    with server_with() as server, server.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", "-config")
         broker = broker_on(server.url)
         shown = broker.describe()
         broker.close()

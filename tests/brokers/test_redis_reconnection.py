@@ -145,4 +145,3 @@ def test_a_read_without_a_reply_has_written_nothing() -> None:
             os.kill(process.pid, signal.SIGCONT)
         assert broker.counts() == {}
         broker.close()
-

@@ -51,7 +51,7 @@ class Connection:
 
     def send(self, until: float, *command: Argument) -> None:
         """Send a command. `awaited` counts those that the server may have got and has not answered."""
-        packed = hiredis.pack_command(command)
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type] # its stub says a tuple of one
         self._socket.settimeout(_left(until))
         self.awaited += 1
         self._socket.sendall(packed)
@@ -64,7 +64,7 @@ class Connection:
             size = self._socket.recv_into(self._buffer)
             if not size:
                 raise ConnectionResetError("the server closed the connection")
-            self._reader.feed(self._buffer, 0, size)
+            self._reader.feed(self._buffer, 0, size)  # type: ignore[arg-type] # its stub leaves out bytearray
             reply = self._reader.gets()
         self.awaited -= 1
         if isinstance(reply, ServerError):
@@ -102,7 +102,7 @@ class Connection:
 
 def settings_of(url: str) -> dict[str, Any]:
     """Return what redis-py makes of a URL; raises ValueError."""
-    return dict(redis.connection.parse_url(url))
+    return dict(redis.connection.parse_url(url))  # type: ignore[no-untyped-call]
 
 
 def _left(until: float) -> float:

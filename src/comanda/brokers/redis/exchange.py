@@ -14,8 +14,10 @@ from .records import RESULT, UNIQUE
 from .store import Argument, Store
 
 PART = 250
-"""Jobs that one script settles and claims at most: it takes about 1.5 ms. An exchange sends several, one behind the other,
-so that the server works on one while this process encodes or decodes another."""
+"""Jobs that one script settles and claims at most: it takes about 1.5 ms.
+
+An exchange sends several, one behind the other: the server works on one while this process encodes or decodes another.
+"""
 
 LIMIT = 1_000
 """Jobs that one claim hands out at most."""

@@ -22,9 +22,10 @@ def load(store: Store, jobs: Sequence[JobRecord]) -> list[bool]:
 
 def _arguments(job: JobRecord) -> tuple[Argument, ...]:
     rest = records.encode(job.enqueued_at) + records.encode(job.due) + records.rest_of(job)
-    attempts = records.joined(_attempt(attempt) for attempt in job.attempts or () if attempt.outcome != "running")
+    attempts = records.joined(_attempts(job))
     operations = records.joined(records.encode_operation(operation) for operation in job.operations or ())
-    return job.id, records.flags_of_n(job), rest, _state(job), attempts, operations
+    result = b"" if job.result is None else RESULT + job.result
+    return job.id, records.flags_of_n(job), rest, _state(job), result, attempts, operations
 
 
 def _state(job: JobRecord) -> bytes:
@@ -32,8 +33,18 @@ def _state(job: JobRecord) -> bytes:
     runs = job.state is State.RUNNING
     code = records.code_of(State.READY if runs else job.state)
     times = (0, 0) if runs else (job.started_at or 0, job.finished_at or 0)
-    result = b"" if job.result is None else RESULT + job.result
-    return records.encode((code, job.attempt - runs, job.crashes, 0, job.due, *times, result))
+    return records.encode((code, job.attempt - runs, job.crashes, 0, job.due, *times))
+
+
+def _attempts(job: JobRecord) -> list[bytes]:
+    """Return the attempts that have ended; a job's failure is that of its last one, which must not get lost with them."""
+    if job.attempts is not None:
+        return [_attempt(attempt) for attempt in job.attempts if attempt.outcome != "running"]
+    if job.failure is None:
+        return []
+    times = (job.started_at or 0, job.finished_at)
+    outcome = "cancelled" if job.state is State.CANCELLED else "failed"
+    return [records.encode_attempt(job.attempt, outcome, times, records.NOBODY, job.failure)]
 
 
 def _attempt(attempt: AttemptRecord) -> bytes:

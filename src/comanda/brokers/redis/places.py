@@ -1,9 +1,10 @@
-"""Where this host keeps what belongs to a store on another one: lock files of workers, below a directory of the user."""
+"""Where this host keeps the lock files of a store's workers: below a directory of the user."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from ...errors import ConfigurationError
@@ -22,10 +23,8 @@ def runtime_directory(store_id: str) -> Path:
 
 
 def _own(directory: Path) -> Path:
-    try:
+    with suppress(PermissionError):  # somebody else's: found out below
         make_private(directory)
-    except PermissionError:
-        pass  # somebody else's: found out below
     if directory.stat().st_uid != os.geteuid():
         raise ConfigurationError(
             f"{directory} belongs to another user, so this user's workers cannot keep their lock files there: "

@@ -31,9 +31,7 @@ def _stored(store: Store, ids: Sequence[bytes], *, attempts: bool) -> list[Store
     return found
 
 
-def find(
-    store: Store, which: JobFilter, limit: int, after: bytes | None, *, oldest_first: bool
-) -> list[JobRecord]:
+def find(store: Store, which: JobFilter, limit: int, after: bytes | None, *, oldest_first: bool) -> list[JobRecord]:
     """Return one page by id."""
     selection = Selection(store, which, oldest_first=oldest_first)
     return [

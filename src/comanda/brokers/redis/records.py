@@ -112,7 +112,9 @@ def code_of(state: State) -> str:
     return _CODES[state].decode()
 
 
-def encode_attempt(number: int, outcome: str, times: tuple[int, int | None], who: int | Who, failure: Failure | None) -> bytes:
+def encode_attempt(
+    number: int, outcome: str, times: tuple[int, int | None], who: int | Who, failure: Failure | None
+) -> bytes:
     """Return an attempt as it is stored."""
     return encode(_Attempt(number, outcome, *times, who, failure))
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from ...errors import BrokerError, BrokerTimeout, BrokerUnavailable
 
+_IN_SCRIPT = re.compile(r"@user_script: ?\d+: -([A-Z]+) ")
+"""How Redis 6.2 passes on the refusal of a script's command; later versions pass it on as it is."""
+
 
 class ServerError(Exception):
-    """An error reply. `code` is its first word."""
+    """An error reply. `code` is the first word of what was refused."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.code = message.partition(" ")[0]
+        inner = _IN_SCRIPT.search(message)
+        self.code = message.partition(" ")[0] if inner is None else inner[1]
 
     @property
     def moved_to(self) -> dict[str, str | int] | None:
@@ -33,7 +39,8 @@ _SENTENCES = {
     "MISCONF": "refuses writes because it cannot save to its disk: look into its log",
     "NOAUTH": "asks for a password: put it into the URL, redis://:password@host",
     "WRONGPASS": "does not accept the user or the password of the URL",
-    "NOPERM": "does not let the user of the URL do this: it needs the commands of scripts and all keys of its namespace",
+    "NOPERM": "does not let the user of the URL do this: it needs scripts, publish, subscribe, and all keys of "
+    "its namespace",
     "CLUSTERDOWN": "is a cluster that is down: not all of its slots are served",
     "MASTERDOWN": "is a replica without its primary",
     "TRYAGAIN": "is moving this namespace to another node of its cluster: it will answer when that is done",
@@ -41,6 +48,8 @@ _SENTENCES = {
     "BUSY": "is busy with a script of somebody else's",
     "NOREPLICAS": "has fewer replicas than it needs to take a write",
 }
+
+_AWAY = "cannot be reached: {}; check that it runs and that the URL is right"
 
 
 def translate(error: BaseException, where: str, deadline: float, *, may_have_written: bool) -> BrokerError:
@@ -55,7 +64,7 @@ def translate(error: BaseException, where: str, deadline: float, *, may_have_wri
     text = str(error)
     if isinstance(error, RedisError) and not isinstance(error, RedisTimeout):
         found = next((sentence for code, sentence in _SENTENCES.items() if text.startswith(code)), None)
-        return BrokerUnavailable(f"the server {where} {found or f'cannot be reached: {text}'}")
+        return BrokerUnavailable(f"the server {where} {found or _AWAY.format(text)}")
     if may_have_written:
         unavailable = BrokerUnavailable(
             f"the connection to {where} failed after a write was sent ({text}): nobody knows whether it is there"
@@ -64,7 +73,7 @@ def translate(error: BaseException, where: str, deadline: float, *, may_have_wri
         return unavailable
     if isinstance(error, TimeoutError | RedisTimeout):
         return BrokerTimeout(f"the server {where} did not answer within {deadline:g} s; nothing was written")
-    return BrokerUnavailable(f"the server {where} cannot be reached: {text}; check that it runs and the URL is right")
+    return BrokerUnavailable(f"the server {where} {_AWAY.format(text)}")
 
 
 def _authentication(text: str) -> str:

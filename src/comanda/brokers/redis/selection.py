@@ -59,9 +59,7 @@ class Selection:
         ]
         return within[:STEP]
 
-    def _arguments(
-        self, chunk: list[bytes] | None, after: bytes | None, wanted: int, *, whole: bool
-    ) -> list[Argument]:
+    def _arguments(self, chunk: list[bytes] | None, after: bytes | None, wanted: int, *, whole: bool) -> list[Argument]:
         low, high = self._bounds
         if after is not None and self._oldest_first and (low == b"-" or after >= low[1:]):
             low = b"(" + after

@@ -245,8 +245,8 @@ class Store:
         schema, oldest, own_id = self._evaluate(connection, until, script("open"), arguments)
         if int(oldest) > SCHEMA_VERSION:
             raise SchemaMismatch(
-                f"the namespace {self.namespace!r} on {self.where} has schema {int(schema)} and asks for a comanda that "
-                f"knows schema {int(oldest)} or newer; this one knows {SCHEMA_VERSION}: upgrade comanda"
+                f"the namespace {self.namespace!r} on {self.where} has schema {int(schema)} and asks for a comanda "
+                f"that knows schema {int(oldest)} or newer; this one knows {SCHEMA_VERSION}: upgrade comanda"
             )
         self._server, self._id = server, own_id.decode()
 
@@ -256,7 +256,7 @@ _LASTING = frozenset({"MOVED", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN
 
 _stores: WeakSet[Store] = WeakSet()
 _orphans: list[Connection] = []
-"""Connections inherited through a fork, kept so that nothing closes them: a TLS one would say good-bye for the parent."""
+"""Connections inherited through a fork, kept so that nothing closes them: TLS would say good-bye for the parent."""
 
 
 def _after_fork() -> None:

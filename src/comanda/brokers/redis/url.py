@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from redis.connection import parse_url
-
 from ...errors import ConfigurationError, MissingExtra
 from ..factory import Opening
 from ..options import options
 
 try:
     from .broker import RedisBroker
+    from .connection import settings_of
     from .store import Store
 except ModuleNotFoundError as error:
     if error.name != "hiredis":
@@ -49,13 +48,13 @@ def _settings(url: str, given: dict[str, str]) -> dict[str, Any]:
     scheme, _, rest = url.partition("?")[0].partition("://")
     address = f"{_SPELT.get(scheme, scheme)}://{rest}"
     try:
-        settings: dict[str, Any] = dict(parse_url(f"{address}?{urlencode(given)}" if given else address))
+        settings = settings_of(f"{address}?{urlencode(given)}" if given else address)
     except ValueError:  # its words may quote a part of the password
         settings = {}
     if not settings.get("host") and not settings.get("path"):
         raise ConfigurationError(
-            f"the {scheme} URL names no server: write redis://host:6379/0, redis://user:password@host/0 with everything "
-            "but letters and digits in the password percent-encoded, or redis+unix:///path/to.sock"
+            f"the {scheme} URL names no server: write redis://host:6379/0, redis://user:password@host/0 (with all "
+            "but letters and digits in the password percent-encoded), or redis+unix:///path/to.sock"
         )
     return settings
 

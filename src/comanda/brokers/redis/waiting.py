@@ -108,7 +108,11 @@ class Waiting:
         until = time.monotonic() + timeout
         try:
             is_new = self._subscribed(time.monotonic() + min(_CONNECT, self._store.deadline))
-        except (ServerError, OSError, RedisError):  # the poll finds out what is wrong; meanwhile a wake must get through
+        except (
+            ServerError,
+            OSError,
+            RedisError,
+        ):  # the poll finds out what is wrong; meanwhile a wake must get through
             return self._awaken([self._wake_in], min(_RETRY, timeout))
         if is_new:
             return True

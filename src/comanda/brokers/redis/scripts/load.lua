@@ -1,7 +1,8 @@
 -- Store jobs of another store as they are, all in one step; answer with 1 for each that is new here, else 0.
 --
 -- ARGV: for each job its id, the flags of its n, its encoded part behind the n, what of its state does not depend on
--- this store (msgpack: code, attempt, crashes, flags, due, started, finished, result), its attempts and its operations.
+-- this store (msgpack: code, attempt, crashes, flags, due, started, finished), its result, its attempts and its
+-- operations.
 local answers = {}
 local UNKNOWN = struct.pack(STATE_FORMAT, 'r', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -32,15 +33,16 @@ local function store(job, flags, rest, attempts, operations)
     end
 end
 
-for at = 1, #ARGV, 6 do
+for at = 1, #ARGV, 7 do
     local rest = ARGV[at + 2]
     local job = decode(ARGV[at], '\154\0' .. rest, UNKNOWN)
-    job.code, job.attempt, job.crashes, job.flags, job.due, job.started, job.finished, job.result =
-        unpack(cmsgpack.unpack(ARGV[at + 3]), 1, 8)
+    job.code, job.attempt, job.crashes, job.flags, job.due, job.started, job.finished =
+        unpack(cmsgpack.unpack(ARGV[at + 3]), 1, 7)
+    job.result = ARGV[at + 4]
     if is_taken(job) then
         answers[#answers + 1] = 0
     else
-        store(job, tonumber(ARGV[at + 1]), rest, ARGV[at + 4], ARGV[at + 5])
+        store(job, tonumber(ARGV[at + 1]), rest, ARGV[at + 5], ARGV[at + 6])
         answers[#answers + 1] = 1
     end
 end
