@@ -7,7 +7,7 @@ import pytest
 from comanda.brokers.records import State
 from comanda.brokers.redis.replies import ServerError, translate
 from comanda.errors import BrokerError, BrokerUnavailable, SchemaMismatch
-from comanda.testing.conformance.case import enqueue_one, new_jobs
+from comanda.testing.conformance.case import Worker, enqueue_one, new_jobs, success
 from tests.brokers.redis_stores import broker_on, server_with
 
 
@@ -55,6 +55,21 @@ def test_a_user_without_the_rights_is_told_which() -> None:
         client.execute_command("ACL", "SETUSER", "ann", "on", ">secret", "~other:*", "+@all")
         with pytest.raises(BrokerUnavailable, match="all keys of its namespace"):
             broker_on(server.url.replace("://", "://ann:secret@")).open()
+
+
+def test_the_rights_that_the_documents_name_suffice() -> None:
+    """docs/brokers/redis.md."""
+    with server_with() as server, server.client() as client:
+        rights = ("resetchannels", "~{comanda}:*", "&{comanda}:*", "+@all", "-@dangerous", "+info")
+        client.execute_command("ACL", "SETUSER", "ann", "on", ">secret", *rights)
+        broker = broker_on(server.url.replace("://", "://ann:secret@"))
+        worker = Worker(broker)
+        enqueue_one(broker)
+        assert worker.settle(success(worker.claim_one())) == []
+        broker.wait_for_work(0)
+        broker.rescue(10, lambda _owner: None)
+        assert broker.counts() == {("default", State.SUCCESSFUL): 1}
+        broker.close()
 
 
 def test_a_server_that_is_not_there_is_named() -> None:

@@ -31,8 +31,9 @@ from ..records import (
     WorkerRecord,
 )
 from ..statements import Statement
-from . import counts, describe, enqueue, schema
+from . import describe, enqueue, schema
 from .exchange import Exchange
+from .housekeeping import Housekeeper
 from .liveness import Liveness
 from .names import Names
 from .operate import Operator
@@ -76,6 +77,7 @@ class PostgresBroker(Broker):
         self._operator = Operator(self._store, self._names)
         self._reader = Reader(self._store, self._names)
         self._pruner = Pruner(self._store)
+        self._housekeeper = Housekeeper(self._store)
         self._ringer = Ringer(self._store)
         self._waits: Waiting | None = None
         self._waits_lock = threading.Lock()
@@ -219,7 +221,7 @@ class PostgresBroker(Broker):
         return self._pruner.step(successful_before, ended_before, keep_at_most)
 
     def maintain(self) -> None:
-        counts.draw_together(self._store)
+        self._housekeeper.run()
 
     # -- waiting ------------------------------------------------------------------------------------------------
 

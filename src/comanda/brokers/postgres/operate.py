@@ -30,7 +30,7 @@ _LOOKS = 5
 _WAITING = (State.SCHEDULED, State.READY)
 
 _SELECT = f"""
-SELECT j.n, j.id, j.queue, j.rank::integer, coalesce(d.due, c.due, s.due, p.due, r.due), {STATE} {SHOWN}
+SELECT j.n, j.id, j.queue, j.rank::integer, coalesce(d.due, c.due, s.due, p.due, r.due, j.enqueued), {STATE} {SHOWN}
 """
 _PAUSE = query(
     """

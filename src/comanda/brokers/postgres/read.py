@@ -28,7 +28,8 @@ def _micros_of(column: str) -> str:
 
 
 _COLUMNS = f"""
-SELECT j.n, j.id, j.task, j.queue, {STATE}, -j.rank::integer, {_thin("due")}, j.enqueued,
+SELECT j.n, j.id, j.task, j.queue, {STATE}, -j.rank::integer,
+       coalesce(d.due, c.due, s.due, p.due, r.due, j.due, j.enqueued), j.enqueued,
        coalesce(d.started, c.started), d.finished, {_thin("attempt")}, {_thin("crashes")}::integer, {_thin("fence")},
        {_thin("version")}, j.payload, d.result, j.options, j.unique_key, {_thin("expires")},
        coalesce(d.stop, c.stop, false), coalesce(d.owner, c.owner),

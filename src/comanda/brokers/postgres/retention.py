@@ -23,7 +23,7 @@ SELECT coalesce(
 """,
     *("after", "latest"),
 )
-_CHOSEN = "SELECT d.n, j.id, j.queue, j.rank::integer, d.due FROM {ns}.done d JOIN {ns}.jobs j ON j.n = d.n"
+_CHOSEN = "SELECT d.n, j.id, j.queue, j.rank::integer, j.enqueued FROM {ns}.done d JOIN {ns}.jobs j ON j.n = d.n"
 _TOO_OLD = query(
     f"""
 {_CHOSEN}

@@ -17,7 +17,7 @@ LEFT JOIN {ns}.scheduled s ON s.n = j.n
 LEFT JOIN {ns}.parked p ON p.n = j.n
 LEFT JOIN LATERAL (
     SELECT n, due, expires, fence, version, attempt, crashes FROM {ns}.ready
-    WHERE queue = j.queue AND rank = j.rank AND due = j.due AND ready.n = j.n AND version = 0
+    WHERE queue = j.queue AND rank = j.rank AND due = coalesce(j.due, j.enqueued) AND ready.n = j.n AND version = 0
     UNION ALL
     SELECT n, due, expires, fence, version, attempt, crashes FROM {ns}.ready WHERE ready.n = j.n AND version > 0
 ) r ON d.n IS NULL AND c.n IS NULL AND s.n IS NULL AND p.n IS NULL

@@ -33,7 +33,8 @@ SUCCEED = """given AS MATERIALIZED (
 ), kept AS (
     INSERT INTO {ns}.done (n, due, expires, started, finished, owner, fence, version, attempt, state, crashes, stop,
                            result)
-    SELECT n, due, expires, started, finished, {owner}::integer, fence, version + 1, attempt, 3, crashes, stop, result
+    SELECT n, CASE WHEN version > 1 THEN due END, expires, started, finished, {owner}::integer, fence, version + 1,
+           attempt, 3, crashes, nullif(stop, false), result
     FROM settled
 ), freed AS (
     DELETE FROM {ns}.keys WHERE n = ANY (ARRAY(SELECT n FROM settled WHERE keyed))

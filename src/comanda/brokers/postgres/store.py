@@ -141,6 +141,11 @@ class Store:
         """The same beside a transaction that may be open on the first connection."""
         return self._again(lambda: self._single(self.aside, template, parameters))
 
+    def script(self, template: str) -> None:
+        """Run a statement that must stand outside a transaction and answers nothing."""
+        with self._use(self.aside):
+            self._connect(self.aside).script(self.text(template)[0])
+
     def look(self, template: str, *parameters: Value) -> list[Row]:
         """Run one reading statement."""
         with self._use(self.reading):

@@ -122,12 +122,9 @@ def _claimed(ids: list[bytes], blobs: list[bytes], states: list[bytes]) -> list[
     claimed = []
     for job_id, blob in zip(ids, blobs, strict=True):
         body = records.body(blob)
-        claimed.append(
-            Claimed(
-                *(body.n, job_id, 1, 1, 0, body.task, body.queue, body.payload, body.options, body.enqueued),
-            )
-        )
-    for job, state in zip(claimed, states, strict=False):  # none at all when all are taken for the first time
+        job = (body.n, job_id, 1, 1, 0, body.task, body.queue, body.payload, body.options, body.enqueued)
+        claimed.append(Claimed(*job))
+    for taken, state in zip(claimed, states, strict=False):  # none at all when all are taken for the first time
         if state:
-            job.fence, job.attempt, job.crashes = records.counters(state)
+            taken.fence, taken.attempt, taken.crashes = records.counters(state)
     return claimed

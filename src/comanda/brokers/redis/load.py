@@ -37,7 +37,7 @@ def _state(job: JobRecord) -> bytes:
 
 
 def _attempts(job: JobRecord) -> list[bytes]:
-    """Return the attempts that have ended; a job's failure is that of its last one, which must not get lost with them."""
+    """Return the attempts that have ended; a job's failure is its last one's, which must not be lost with them."""
     if job.attempts is not None:
         return [_attempt(attempt) for attempt in job.attempts if attempt.outcome != "running"]
     if job.failure is None:

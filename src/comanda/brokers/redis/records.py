@@ -26,8 +26,6 @@ RESULT = b"\x01"
 """Stands before a result, which may be empty."""
 
 _STATE = struct.Struct(">cIIQIHIBqqq")
-_DUE = 8
-"""Where the due time stands in a state; 0 is for the one the job was enqueued with."""
 
 _SUCCESSFUL = b"S"
 
@@ -47,7 +45,7 @@ STATES = {code.decode(): state for state, code in _CODES.items()} | {"P": State.
 
 
 class Body(Struct, array_like=True, frozen=True, gc=False):
-    """What never changes of a job."""
+    """What never changes of a job. `due` is 0 when it was due at once."""
 
     n: int
     enqueued: int
@@ -147,6 +145,7 @@ class Stored(Struct, frozen=True, gc=False):
     def record(self) -> JobRecord:
         """Return the job as it is shown, without its history."""
         job = body(self.blob)
+        due_at_first = job.due or job.enqueued
         code, _, fence, _, attempt, crashes, version, flags, due, started, finished = self._state(job)
         state = STATES[code.decode()]
         attempts = self._attempts()
@@ -156,7 +155,7 @@ class Stored(Struct, frozen=True, gc=False):
             queue=job.queue,
             state=state,
             priority=job.priority,
-            due=due,
+            due=due or due_at_first,
             enqueued_at=job.enqueued,
             started_at=started or None,
             finished_at=finished or None,
@@ -197,10 +196,9 @@ class Stored(Struct, frozen=True, gc=False):
 
     def _state(self, job: Body) -> tuple[bytes, int, int, int, int, int, int, int, int, int, int]:
         if self.state:
-            found = _STATE.unpack_from(self.state)
-            return found if found[_DUE] else (*found[:_DUE], job.due, *found[_DUE + 1 :])
+            return _STATE.unpack_from(self.state)
         code = _CODES[State.SCHEDULED if job.due > job.enqueued else State.READY]
-        return code, 0, 0, job.n, 0, 0, 0, 0, job.due, 0, 0
+        return code, 0, 0, job.n, 0, 0, 0, 0, 0, 0, 0
 
     def _attempts(self) -> list[_Attempt]:
         return [_attempt(entry) for entry in _entries(self.attempts)]

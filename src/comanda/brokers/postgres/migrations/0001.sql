@@ -39,11 +39,12 @@ CREATE TABLE {ns}.workers (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100);
 CREATE INDEX workers_living ON {ns}.workers (n) WHERE ended IS NULL;
 
--- due and expires are those of the enqueue; the thin row has the current ones.
+-- due and expires are those of the enqueue; the thin row has the current ones. due is NULL for a job that was due when
+-- it was enqueued.
 CREATE TABLE {ns}.jobs (
     n bigint PRIMARY KEY,
     enqueued timestamptz NOT NULL,
-    due timestamptz NOT NULL,
+    due timestamptz,
     expires timestamptz,
     task integer NOT NULL,
     queue integer NOT NULL,
@@ -106,9 +107,10 @@ CREATE TABLE {ns}.claimed (
         vacuum_truncate = off);
 CREATE INDEX claimed_stop ON {ns}.claimed (owner) WHERE stop;
 
+-- due is NULL where it is that of the enqueue, stop where nobody asked for it: what is not written is not logged.
 CREATE TABLE {ns}.done (
     n bigint PRIMARY KEY,
-    due timestamptz NOT NULL,
+    due timestamptz,
     expires timestamptz,
     started timestamptz,
     finished timestamptz NOT NULL,
@@ -118,7 +120,7 @@ CREATE TABLE {ns}.done (
     attempt integer NOT NULL,
     state smallint NOT NULL,
     crashes smallint NOT NULL,
-    stop boolean NOT NULL,
+    stop boolean,
     result bytea
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX done_badly ON {ns}.done (n) WHERE state <> 3;

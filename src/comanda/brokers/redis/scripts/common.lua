@@ -3,8 +3,8 @@
 -- KEYS[1] is {namespace}:meta. It routes the call in a cluster; every other key carries the same hash tag, so that all
 -- lie in one slot. No script walks over more than its caller's step of jobs.
 --
--- jobs      hash   id -> what never changes: n, enqueued, due, priority, expires, key, task, queue, options, payload;
---                  a msgpack array, of which Lua reads the first eight and never the payload
+-- jobs      hash   id -> what never changes: n, enqueued, due (0: the same), priority, expires, key, task, queue,
+--                  options, payload; a msgpack array, of which Lua reads the first eight and never the payload
 -- state     hash   id -> what changes, 52 bytes and the result. A job has none until something out of the ordinary has
 --                  happened to it or it has ended: it stands in its line, is scheduled, or is held for the first time
 -- ready:…   zset   one line for each queue and task: rank, due, n, id as bytes, in the order of claims
@@ -114,6 +114,7 @@ local function decode(id, blob, state)
     local _, due, after
     _, job.n, job.enqueued, job.due, job.priority, job.expires, job.key, job.task, job.queue =
         cmsgpack.unpack_limit(blob, 8, 1)
+    job.due = job.due ~= 0 and job.due or job.enqueued
     if not state then
         locate(job)
         return job

@@ -18,7 +18,7 @@ local function prepare(text)
     due = math.max(0, due or now + delay)
     local head = { admitted = admits(queue, task), queue = queue, expires = expires, due = due }
     head.is_later = due > now
-    head.encoded = enqueued .. cmsgpack.pack(due)
+    head.encoded = enqueued .. cmsgpack.pack(due ~= now and due or 0)
     head.prefix = struct.pack('>BI7', 128 - priority, due)
     if head.admitted and not head.is_later then
         head.line = line_of(queue, task)
