@@ -22,8 +22,8 @@ from unittest.mock import patch
 
 import psycopg
 
+from comanda import Job, State
 from comanda.brokers.postgres import describe
-from comanda.brokers.records import JobFilter, State
 from tests.servers.postgres import PostgresServer
 
 from .processes import postgres, worker
@@ -57,6 +57,7 @@ class Load:
         self._app = shop.app
         self._noop = shop.noop
         self._rate = rate
+        self._last: list[Job[int]] = []
         self.came = 0
 
     def go_on(self, seconds: float) -> None:
@@ -66,7 +67,7 @@ class Load:
         while (passed := time.monotonic() - begin) < seconds:
             wanted = int(passed * self._rate) - (self.came - before) if self._rate else BACKLOG - self.waiting()
             if wanted > 0:
-                self._app.enqueue_many(self._noop.call(self.came + index) for index in range(wanted))
+                self._last = self._app.enqueue_many(self._noop.call(self.came + index) for index in range(wanted))
                 self.came += wanted
             time.sleep(TICK)
 
@@ -80,8 +81,10 @@ class Load:
 
     def latency(self) -> float:
         """Return the median time from enqueue to end of the last jobs, in milliseconds."""
-        found = self._app.broker.find(JobFilter(states=(State.SUCCESSFUL,)), limit=500)
-        return median((job.finished_at or 0) - job.enqueued_at for job in found) / 1e3
+        for job in self._last:
+            job.result(timeout=60)
+        took = [job.finished_at - job.enqueued_at for job in self._last if job.finished_at]
+        return median(took).total_seconds() * 1e3
 
 
 @contextmanager
@@ -93,17 +96,15 @@ def snapshot(url: str) -> Iterator[None]:
         yield
 
 
-def measure(server: PostgresServer, load: Load, minutes: float) -> list[Sixth]:
-    """Return what happened in each sixth of the time."""
-    sixths = []
+def measure(server: PostgresServer, load: Load, minutes: float) -> Iterator[Sixth]:
+    """Yield what happened in each sixth of the time."""
     for _ in range(SIXTHS):
         begin, came, done = time.monotonic(), load.came, load.done()
         load.go_on(minutes * 60 / SIXTHS)
         took = time.monotonic() - begin
         ((dead,),) = server.execute(_DEAD)
         rates = (load.came - came) / took, (load.done() - done) / took
-        sixths.append(Sixth(*rates, load.latency(), int(str(dead))))
-    return sixths
+        yield Sixth(*rates, load.latency(), int(str(dead)))
 
 
 def main() -> int:
@@ -120,15 +121,16 @@ def main() -> int:
         # The default threshold is ten minutes: a shorter run must be told as well.
         threshold = min(describe.OLD_SNAPSHOT, int(given.minutes * 30))
         with snapshot(server.url), patch.object(describe, "OLD_SNAPSHOT", threshold):
-            sixths = measure(server, load, given.minutes)
+            sixths = []
+            for sixth in measure(server, load, given.minutes):
+                sixths.append(sixth)
+                report.see(
+                    sixth.rate > 0,
+                    f"{sixth.rate:,.0f} of {sixth.came:,.0f} jobs/s, {sixth.latency:,.1f} ms from enqueue to end, "
+                    f"{sixth.dead:,} dead rows in ready",
+                )
             warning = shop.app.broker.describe().get("warning", "")
         shop.app.close()
-    for sixth in sixths:
-        report.see(
-            sixth.rate > 0,
-            f"{sixth.rate:,.0f} of {sixth.came:,.0f} jobs/s, {sixth.latency:,.1f} ms from enqueue to end, "
-            f"{sixth.dead:,} dead rows in ready",
-        )
     kept = sixths[-1].rate / sixths[0].rate
     report.see(kept >= KEPT, f"the last sixth has {kept:.0%} of the rate of the first (at least {KEPT:.0%})")
     report.see("a transaction has been open for" in warning, f"warning: {warning or 'none'}")

@@ -34,7 +34,6 @@ from ..records import (
 from ..statements import Statement
 from . import describe, enqueue, load, schema
 from .completion import PostgresAsyncCompletion, PostgresCompletion
-from .completion import PostgresAsyncCompletion, PostgresCompletion
 from .exchange import Exchange
 from .housekeeping import Housekeeper
 from .liveness import Liveness
