@@ -83,8 +83,8 @@ class Load:
         """Return the median time from enqueue to end of the last jobs, in milliseconds."""
         for job in self._last:
             job.result(timeout=60)
-        took = [job.finished_at - job.enqueued_at for job in self._last if job.finished_at]
-        return median(took).total_seconds() * 1e3
+        took = [(job.finished_at - job.enqueued_at).total_seconds() for job in self._last if job.finished_at]
+        return median(took) * 1e3
 
 
 @contextmanager
