@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from comanda.brokers.postgres import PostgresBroker, exchange, read, settling
@@ -88,6 +89,21 @@ def test_a_claim_reads_as_many_pages_however_long_the_line_is(plan_of: Plan) -> 
     plan = plan_of.of_exchange((1,), options="(ANALYZE, BUFFERS, TIMING off)")
     pages = int(re.findall(r"shared hit=(\d+)", plan)[0])
     assert pages < 1_000, plan
+
+
+def test_a_claim_walks_once_over_what_an_old_snapshot_keeps(postgres_url: str, namespace: str) -> None:
+    """Check 21: every entry of a job that was taken stays at the head of the line until the snapshot is gone."""
+    taken = 2_000
+    broker = open_postgres(postgres_url, namespace)
+    worker = Worker(broker)
+    with psycopg.connect(postgres_url) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.execute("SELECT pg_current_snapshot()")
+        broker.enqueue(new_jobs(taken + 100))
+        worker.settle(*map(success, worker.claim(taken)))
+        plan = Plan(broker, worker).of_exchange((1,), options="(ANALYZE, BUFFERS, TIMING off)")
+    broker.close()
+    assert sum(map(int, re.findall(r"Heap Fetches: (\d+)", plan))) < 100, plan
 
 
 def test_a_job_is_read_by_its_indexes(plan_of: Plan) -> None:

@@ -57,6 +57,17 @@ FROM taken t CROSS JOIN LATERAL (
 ) j
 ORDER BY t.rank, t.due, t.n"""
 
+# Whether a queue has anything ready. The line is read from its end, where the latest jobs stand: at its head are those
+# that were taken, which stay there while anybody holds an old snapshot, and EXISTS would walk over all of them.
+_READY_IN = """(
+    SELECT true FROM {ns}.ready r WHERE r.queue = {of} ORDER BY r.rank DESC, r.due DESC, r.n DESC LIMIT 1
+) IS NOT NULL"""
+
+
+def _ready_in(queue: str) -> str:
+    return _READY_IN.replace("{of}", queue)
+
+
 # The owner's row is locked so that nobody buries it before the jobs are its; heartbeats pass.
 _IS_ALIVE = query(
     "SELECT FROM {ns}.workers WHERE n = {owner}::integer AND ended IS NULL FOR KEY SHARE",
@@ -64,21 +75,21 @@ _IS_ALIVE = query(
 )
 # For a worker whose other queues are empty. If something is due, or another queue has anything, nothing is claimed and
 # the last row says so. The lock is not taken where there is nothing to do, since it is a write.
-_ALONE = """look AS MATERIALIZED (
-    SELECT EXISTS (SELECT FROM {ns}.scheduled WHERE due <= {now}) AS due,
+_ALONE = f"""look AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM {{ns}}.scheduled WHERE due <= {{now}}) AS due,
            EXISTS (
-               SELECT FROM {ns}.queues q
-               WHERE q.n <> {queue}::integer AND NOT q.paused AND q.messages = {messages}::boolean
-                 AND ({names}::text[] IS NULL OR q.name = ANY ({names}::text[]))
-                 AND EXISTS (SELECT FROM {ns}.ready r WHERE r.queue = q.n)
+               SELECT FROM {{ns}}.queues q
+               WHERE q.n <> {{queue}}::integer AND NOT q.paused AND q.messages = {{messages}}::boolean
+                 AND ({{names}}::text[] IS NULL OR q.name = ANY ({{names}}::text[]))
+                 AND {_ready_in("q.n")}
            ) AS others,
-           (SELECT count(*)::integer FROM {ns}.queues q WHERE NOT q.paused AND q.messages = {messages}::boolean
-               AND ({names}::text[] IS NULL OR q.name = ANY ({names}::text[]))) AS open
+           (SELECT count(*)::integer FROM {{ns}}.queues q WHERE NOT q.paused AND q.messages = {{messages}}::boolean
+               AND ({{names}}::text[] IS NULL OR q.name = ANY ({{names}}::text[]))) AS open
 ), alive AS MATERIALIZED (
-    SELECT FROM {ns}.workers
-    WHERE n = {owner}::integer AND ended IS NULL AND NOT (SELECT due OR others FROM look)
-      AND EXISTS (SELECT FROM {ns}.queues WHERE n = {queue}::integer AND NOT paused)
-      AND EXISTS (SELECT FROM {ns}.ready WHERE queue = {queue}::integer)
+    SELECT FROM {{ns}}.workers
+    WHERE n = {{owner}}::integer AND ended IS NULL AND NOT (SELECT due OR others FROM look)
+      AND EXISTS (SELECT FROM {{ns}}.queues WHERE n = {{queue}}::integer AND NOT paused)
+      AND {_ready_in("{queue}::integer")}
     FOR KEY SHARE
 )"""
 _LOOKED = "(SELECT due::integer + 2 * others::integer + 4 * open FROM look)"
@@ -129,10 +140,10 @@ SELECT queue, s.state, s.sign * count(*) FROM gone, (VALUES (0, -1), (1, 1)) AS 
 GROUP BY queue, s.state, s.sign
 """
 _QUEUES = query(
-    """
-SELECT look.due, q.n, q.name, EXISTS (SELECT FROM {ns}.ready r WHERE r.queue = q.n)
-FROM (SELECT EXISTS (SELECT FROM {ns}.scheduled WHERE due <= {now}) AS due) look
-LEFT JOIN {ns}.queues q ON NOT q.paused AND q.messages = {messages}::boolean ORDER BY q.n
+    f"""
+SELECT look.due, q.n, q.name, {_ready_in("q.n")}
+FROM (SELECT EXISTS (SELECT FROM {{ns}}.scheduled WHERE due <= {{now}}) AS due) look
+LEFT JOIN {{ns}}.queues q ON NOT q.paused AND q.messages = {{messages}}::boolean ORDER BY q.n
 """,
     "messages",
 )
