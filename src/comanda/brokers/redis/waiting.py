@@ -46,6 +46,8 @@ class Waiting:
         """Listen from now on, before the first wait; raises BrokerError."""
         until = time.monotonic() + self._store.deadline
         with self._changed:
+            if self._listening:  # somebody else sees to it
+                return
             try:
                 self._subscribed(until)
             except (ServerError, OSError, RedisError) as error:
@@ -108,11 +110,8 @@ class Waiting:
         until = time.monotonic() + timeout
         try:
             is_new = self._subscribed(time.monotonic() + min(_CONNECT, self._store.deadline))
-        except (
-            ServerError,
-            OSError,
-            RedisError,
-        ):  # the poll finds out what is wrong; meanwhile a wake must get through
+        except (ServerError, OSError, RedisError):
+            # The poll finds out what is wrong; meanwhile a wake must get through.
             return self._awaken([self._wake_in], min(_RETRY, timeout))
         if is_new:
             return True
