@@ -16,6 +16,13 @@ from .joining import join
 
 _FIRST, _LONGEST, _TOTAL = 0.001, 0.1, 5.0
 
+_BUSY = 0.01
+"""Seconds that a job may wait for the next look when others are sought already: at 2,000 commits a second, a look for
+each of them would cost as much as they do."""
+
+_AT_ONCE = 100
+"""Ids in one look at most, the latest: a transaction may hold thousands of jobs, and one of them tells of all."""
+
 
 class Place(Protocol):
     """Where the jobs are to appear: a broker or an outbox."""
@@ -46,9 +53,11 @@ class Lookout:
         """Look for this job from now on."""
         with self._changed:
             self._sought[job_id] = time.monotonic() + _TOTAL
-            self._pause = _FIRST
-            self._changed.notify()
+            if self._pause > _BUSY:
+                self._pause = _FIRST
+                self._changed.notify()
             if self._thread is None:
+                self._pause = _FIRST
                 self._thread = threading.Thread(target=self._serve, name="comanda-lookout", daemon=True)
                 self._thread.start()
 
@@ -74,7 +83,7 @@ class Lookout:
                 if not self._sought:
                     self._thread = None
                     return
-                wanted = list(self._sought)
+                wanted = list(self._sought)[-_AT_ONCE:]
             self._look(wanted)
 
     def _look(self, wanted: list[bytes]) -> None:

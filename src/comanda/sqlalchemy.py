@@ -107,6 +107,11 @@ def _run(ledger: Ledger, connection: Connection, job: NewJob) -> Enqueued:
 
 
 def _run_on_postgres(ledger: Ledger, connection: Connection, job: NewJob) -> Enqueued:
+    if isinstance(ledger, checks.SQLiteLedger):
+        raise ConfigurationError(
+            f"the connection is to postgresql, but {checks.noun(ledger)} lives in SQLite: "
+            "one transaction cannot span two databases"
+        )
     if connection.dialect.driver not in ("psycopg", "psycopg_async"):
         raise ConfigurationError(
             f"the engine uses the driver {connection.dialect.driver}: comanda enqueues through psycopg 3, sync or "

@@ -417,7 +417,7 @@ def test_another_kind_of_database_is_refused(place: Place, tmp_path: Path) -> No
     for kind in (raw, sqlalchemy_connection):
         with (
             kind(place) as unit,
-            pytest.raises(ConfigurationError, match="the connection is to PostgreSQL, but the queue lives elsewhere"),
+            pytest.raises(ConfigurationError, match=r"is to (?i:postgresql), but the queue lives"),
         ):
             task.using(connection=unit.connection).enqueue(1)
     other.close()

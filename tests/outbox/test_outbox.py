@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,22 @@ def test_the_queue_may_be_in_a_file_of_its_own(tmp_path: Path) -> None:
         run_jobs(app)
         assert job.result() == 1
     app.close()
+
+
+def test_a_forked_process_enqueues_on_a_connection_of_its_own(shop: Shop) -> None:
+    shop.outbox.open()
+    shop.connection.close()  # the application's own: SQLite's locks do not pass a fork
+    child = os.fork()
+    if not child:
+        with suppress(BaseException):
+            connection = open_application(shop.path)
+            shop.task.using(connection=connection).enqueue(1)
+            connection.commit()
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    shop.relay.drain()
+    assert len(shop.stored()) == 1
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
