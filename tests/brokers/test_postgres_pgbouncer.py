@@ -7,7 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from comanda.brokers.postgres import PostgresBroker
-from comanda.testing.conformance import BrokerConformance, BrokerFactory, Durability, TransactionalEnqueue
+from comanda.testing.conformance import BrokerFactory, Durability, TransactionalEnqueue
+from comanda.testing.conformance.claiming import Claiming
+from comanda.testing.conformance.liveness import Liveness
+from comanda.testing.conformance.settling import Settling
+from comanda.testing.conformance.waiting import Waiting
 from tests.servers.pgbouncer import PgBouncer
 
 
@@ -22,8 +26,8 @@ def pooled_url(postgres_url: str) -> Iterator[str]:
         pooler.close()
 
 
-class TestPostgresThroughPgBouncer(BrokerConformance, Durability, TransactionalEnqueue):
-    """The whole suite: wake-ups by polling, statements planned anew."""
+class TestPostgresThroughPgBouncer(Claiming, Settling, Liveness, Waiting, Durability, TransactionalEnqueue):
+    """What can differ: statements planned anew, wake-ups by polling, four connections of the server for everybody."""
 
     @pytest.fixture
     def make_broker(self, pooled_url: str, namespace: str) -> BrokerFactory:

@@ -151,13 +151,14 @@ class Exchange:
         self._store = store
         self._names = names
         self._rotation = Rotation()
-        self._alone: dict[_Kind, int] = {}
+        self._alone: dict[_Kind, Queue] = {}
 
     def run(self, owner: int, outcomes: Sequence[Outcome], demand: Demand) -> Exchanged:
         """Settle and claim: in one statement where the outcomes are successes and one queue has all the work."""
         plain, others = settling.sort_out(outcomes)
         if not demand.limit:
             return Exchanged(self._settle(owner, plain, others), [])
+        self._names.task_list(demand.tasks)  # before a transaction: behind a pooler there may be no second connection
         queue = self._alone.get((demand.tasks, demand.queues))
         if others or queue is None:
             return self._store.transact(
@@ -182,17 +183,17 @@ class Exchange:
 
     # -- in one statement ---------------------------------------------------------------------------------------
 
-    def _at_once(self, owner: int, plain: list[Outcome], demand: Demand, queue: int) -> tuple[Exchanged, bool]:
+    def _at_once(self, owner: int, plain: list[Outcome], demand: Demand, queue: Queue) -> tuple[Exchanged, bool]:
         """Settle successes and claim from one queue; also return whether that was all there is to do."""
         names = None if demand.queues is None else texts(demand.queues)
-        values = (int4(owner), int4(queue), int8(demand.limit), bool_(MESSAGE in demand.tasks), names)
+        values = (int4(owner), int4(queue[0]), int8(demand.limit), bool_(MESSAGE in demand.tasks), names)
         tasks = self._names.task_list(demand.tasks)
         if plain:
             rows = self._store.run(_for_tasks(_EXCHANGE, tasks), *values, *settling.success_values(plain))
         else:
             rows = self._store.run(_for_tasks(_CLAIM, tasks), *values)
         looked, which = rows[-1][5], rows.pop()[6]
-        claimed = self._claimed(queue, rows)
+        claimed = self._claimed(queue[1], rows)
         more, queues = looked & 3, looked >> 2
         if not more:
             self._rotation.pass_by(queues, strict=demand.strict)
@@ -209,7 +210,7 @@ class Exchange:
         queues = self._open_queues(session, demand)
         busy = [queue for queue in queues if queue[2]]
         if len(busy) < 2 and queues:
-            self._alone[demand.tasks, demand.queues] = (busy or queues)[0][0]
+            self._alone[demand.tasks, demand.queues] = (busy or queues)[0]
         if not busy:
             self._rotation.pass_by(len(queues), strict=demand.strict)
             return Exchanged(refused, [])
@@ -241,20 +242,17 @@ class Exchange:
         expired = 0
         while len(taken) < wanted and expired <= EXPIRY_STEP:
             rows = session.run(text, int4(owner), int4(queue[0]), int8(wanted - len(taken)))
-            claimed = self._claimed(queue[0], rows)
+            claimed = self._claimed(queue[1], rows)
             taken += claimed
             if len(claimed) == len(rows):
                 break
             expired += len(rows) - len(claimed)
         return taken
 
-    def _claimed(self, queue: int, rows: list[Row]) -> list[Claimed]:
-        if not rows:
-            return []
-        name = self._names.queue_name(queue)
+    def _claimed(self, queue: str, rows: list[Row]) -> list[Claimed]:
         tasks = {number: self._names.task_name(number) for number in {row[5] for row in rows}}
         return [
-            Claimed(n, id_, fence, attempt, crashes, tasks[task], name, payload, options, enqueued + EPOCH)
+            Claimed(n, id_, fence, attempt, crashes, tasks[task], queue, payload, options, enqueued + EPOCH)
             for n, id_, fence, attempt, crashes, task, payload, options, enqueued, late in rows
             if not late
         ]

@@ -58,15 +58,17 @@ def int2s(values: Sequence[int]) -> Value:
     return _fixed(_INT2, 2, "h", values)
 
 
-def int4s(values: Sequence[int]) -> Value:
+def int4s(values: Sequence[int | None]) -> Value:
     """Return an integer[]."""
+    if None in values:
+        return _varying(_INT4, [int4(value) for value in values])
     return _fixed(_INT4, 4, "i", values)
 
 
 def int8s(values: Sequence[int | None]) -> Value:
     """Return a bigint[]."""
     if None in values:
-        return _varying(_INT8, [None if value is None else pack(">q", value) for value in values])
+        return _varying(_INT8, [int8(value) for value in values])
     return _fixed(_INT8, 8, "q", values)
 
 

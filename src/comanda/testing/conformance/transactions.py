@@ -96,7 +96,7 @@ class TransactionalEnqueue(BrokerCase):
         """The broker knows it beforehand, or its statement fails: nothing slips into the wrong line."""
         enqueue_one(broker, task=MESSAGE, queue="letters")
         job = new_job(queue="letters")
-        with pytest.raises(Exception, match="NOT NULL|holds messages"), broker.transaction() as connection:
+        with pytest.raises(Exception, match=r"NOT NULL|holds messages"), broker.transaction() as connection:
             run(broker, connection, job)
         assert broker.get([job.id]) == [None]
 
