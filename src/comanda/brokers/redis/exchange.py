@@ -47,16 +47,16 @@ class Exchange:
     def _arguments(self, owner: int, part: _Part, demand: Demand, *, is_first: bool) -> list[Argument]:
         arguments: list[Argument] = [
             *(self._store.now(), owner, self._turn, part.limit, int(demand.strict), self._encoded(demand)),
-            *(int(is_first), len(part.groups), len(part.others)),
+            *(int(is_first), len(part.others), len(part.groups)),
         ]
+        for outcome in part.others:
+            arguments += _other(owner, outcome)
         for queue, group in part.groups:
             ids = [outcome.job.id for outcome in group]
             states = [records.first_success(owner, outcome) for outcome in group]
             arguments += (queue, len(group), b"".join(ids))
             arguments += map(records.held_field, states, ids)
             arguments += chain.from_iterable(zip(ids, states, strict=True))
-        for outcome in part.others:
-            arguments += _other(owner, outcome)
         return arguments
 
     def _encoded(self, demand: Demand) -> bytes:
@@ -79,7 +79,7 @@ class _Part(Struct):
     @property
     def ordered(self) -> list[Outcome]:
         """The outcomes in the order in which the script counts them."""
-        return [outcome for _, group in self.groups for outcome in group] + self.others
+        return self.others + [outcome for _, group in self.groups for outcome in group]
 
 
 def _divide(outcomes: Sequence[Outcome], limit: int) -> list[_Part]:

@@ -3,10 +3,10 @@
 -- Jobs are taken from the heads of the lines (ready:…) of the demanded tasks, and it is written down who holds them;
 -- nothing leaves the store. What has expired ends instead.
 --
--- ARGV: 3 turn, 4 limit, 5 strict (0 or 1), 6 demand (msgpack: messages or not, tasks as a set, queues or nil), 7 whether
+-- ARGV: 3 turn, 4 limit, 5 strict (0 or 1), 6 demand (msgpack: messages or not, tasks as a set, queues or nil), 7 1
 -- to make due jobs ready before (once for an exchange in several parts).
--- Answers with the turn, the positions of refused outcomes, ids and blobs of claimed jobs, and the states of those that
--- have one ('' for the others; nothing at all when there are none).
+-- Answers with the turn, the positions of refused outcomes, ids and blobs of claimed jobs, and the states of those
+-- that have one ('' for the others; nothing at all when there are none).
 local turn, limit, strict = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
 local claimed, blobs, before = {}, {}, {}
 
@@ -227,6 +227,7 @@ if limit > 0 then
         claim()
     end
 end
+settle_successes()
 write_counts()
 if next(before) then
     for index = 1, #claimed do

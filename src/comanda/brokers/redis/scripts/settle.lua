@@ -1,15 +1,16 @@
--- The first half of an exchange: settle the last batch (guarantees 1 and 3, R8). The second half is claim.lua, in the same
--- script: both happen in one step.
+-- The first half of an exchange: settle the last batch (guarantees 1 and 3, R8). The second half is claim.lua, in the
+-- same script: both happen in one step.
 --
--- An outcome counts only while its job is held by this owner under this fence. What an owner holds for the first time is
--- in held:… alone, by n and id: when as many as were sent are struck off there, the whole batch counts, and its states,
--- which come ready from the caller, are written as they are.
+-- An outcome counts only while its job is held by this owner under this fence. What an owner holds for the first time
+-- is in held:… alone, by n and id: when as many as were sent are struck off there, the whole batch counts, and its
+-- states, which come ready from the caller, are written as they are. That is done after the claim: a hash that runs
+-- empty is shrunk, and grows again, entry by entry, with the next batch.
 --
--- ARGV: 1 now, 2 owner, 3 to 7 see claim.lua, 8 the number of groups of plain successes, 9 the number of other outcomes.
--- Then each group: queue, size, all ids in one piece, fields of held:…, and id and new state by turns. Then each other
--- outcome: id, n, fence, kind, started, finished, delay, attempt, result.
+-- ARGV: 1 now, 2 owner, 3 to 7 see claim.lua, 8 the number of other outcomes, 9 that of groups of plain successes.
+-- Then each other outcome: id, n, fence, kind, started, finished, delay, attempt, result. Then each group: queue, size,
+-- all ids in one piece, fields of held:…, and id and new state by turns.
 local now, owner = clock(ARGV[1]), tonumber(ARGV[2])
-local groups, others = tonumber(ARGV[8]), tonumber(ARGV[9])
+local others, groups = tonumber(ARGV[8]), tonumber(ARGV[9])
 local HELD = held_by(owner)
 local at, position = 10, 0
 local refused = {}
@@ -87,21 +88,25 @@ local function succeed()
     at, position = first + 2 * size, position + size
 end
 
-local function settle()
-    for _ = 1, groups do
-        succeed()
-    end
+local function settle_others()
     for index = 1, others do
         local times = { started = tonumber(ARGV[at + 4]), finished = tonumber(ARGV[at + 5]), result = ARGV[at + 8] }
         if not settle_one(ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), times,
             tonumber(ARGV[at + 6]), ARGV[at + 7]) then
-            refused[#refused + 1] = position + index
+            refused[#refused + 1] = index
         end
         at = at + 9
+    end
+    position = others
+end
+
+local function settle_successes()
+    for _ = 1, groups do
+        succeed()
     end
     if groups + others > 0 then
         ring('change')
     end
 end
 
-settle()
+settle_others()
