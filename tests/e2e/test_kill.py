@@ -12,7 +12,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -22,7 +22,6 @@ from comanda import Job
 from comanda.brokers.records import LIVE_STATES, JobFilter, State
 from comanda.ids import from_text
 
-from .conftest import Load
 from .processes import SOON, Launcher, Process, kill
 from .progress import Progress
 

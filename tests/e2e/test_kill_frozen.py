@@ -13,7 +13,6 @@ import pytest
 
 from comanda import JobCancelled, State
 
-from .conftest import Load
 from .processes import SOON, Gate, Launcher, await_end
 
 KITCHEN = "tests.e2e.apps.kitchen:app"

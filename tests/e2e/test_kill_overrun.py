@@ -11,7 +11,6 @@ import pytest
 
 from comanda import JobCancelled, JobFailed, State
 
-from .conftest import Load
 from .processes import SOON, Gate, Launcher
 
 KITCHEN = "tests.e2e.apps.kitchen:app"

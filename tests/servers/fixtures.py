@@ -11,7 +11,6 @@ import pytest
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 
-
 # Taken out of the environment: comanda itself would refuse settings of these names.
 _POSTGRES = os.environ.pop("COMANDA_TEST_POSTGRES_URL", None)
 _REDIS = os.environ.pop("COMANDA_TEST_REDIS_URL", None)
