@@ -14,6 +14,7 @@ import pytest
 from tests.servers.stores import DURABLE, SERVERS, StoreOf
 
 from .processes import Gate, Launcher
+from .progress import Progress
 
 Load = Callable[[str], ModuleType]
 
@@ -74,3 +75,18 @@ def load(url: str) -> Iterator[Load]:
 def shop(load: Load) -> ModuleType:
     """The app that most of these tests use."""
     return load("shop")
+
+
+@pytest.fixture
+def kitchen(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The app whose tasks behave badly, and `cook`, which does not."""
+    monkeypatch.chdir(tmp_path)
+    return load("kitchen")
+
+
+@pytest.fixture
+def progress(tmp_path: Path) -> Iterator[Progress]:
+    """Where the test sees how far the workers are."""
+    pipe = Progress(tmp_path / "progress")
+    yield pipe
+    pipe.close()

@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 import random
 import re
-import select
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -23,8 +22,8 @@ from comanda import Job
 from comanda.brokers.records import LIVE_STATES, JobFilter, State
 from comanda.ids import from_text
 
-from .conftest import Load
 from .processes import SOON, Launcher, Process, kill
+from .progress import Progress
 
 JOBS = 500
 ROUNDS = int(os.environ.get("E2E_KILL_ROUNDS", "20"))
@@ -34,45 +33,6 @@ BOUND = 15.0
 
 KITCHEN = "tests.e2e.apps.kitchen:app"
 OPTIONS = ("-p", "2", "-c", "4", "--log-level", "WARNING")
-
-
-@pytest.fixture
-def kitchen(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The app that cooks."""
-    monkeypatch.chdir(tmp_path)
-    return load("kitchen")
-
-
-class Progress:
-    """The pipe into which every execution writes one byte."""
-
-    def __init__(self, path: Path) -> None:
-        os.mkfifo(path)
-        self._pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-
-    def wait_for(self, count: int) -> None:
-        """Return when `count` more jobs have been run."""
-        while count > 0:
-            ready, _, _ = select.select([self._pipe], [], [], SOON)
-            assert ready, f"{count} jobs more should have run"
-            count -= len(os.read(self._pipe, count))
-
-    def forget(self) -> None:
-        """Drop what was written so far."""
-        while select.select([self._pipe], [], [], 0)[0]:
-            os.read(self._pipe, 65_536)
-
-    def close(self) -> None:
-        """Close the pipe."""
-        os.close(self._pipe)
-
-
-@pytest.fixture
-def progress(tmp_path: Path) -> Iterator[Progress]:
-    """Where the test sees how far the worker is."""
-    pipe = Progress(tmp_path / "progress")
-    yield pipe
-    pipe.close()
 
 
 def _child(launcher: Launcher, worker: Process, chance: random.Random) -> list[int]:

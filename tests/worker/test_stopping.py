@@ -294,11 +294,28 @@ def test_a_claim_whose_answer_was_lost_is_reported(app: Comanda) -> None:
     @app.task(name="quick")
     def quick() -> None: ...
 
-    broker.errors = [BrokerUnavailable("the answer was lost")]
+    lost = BrokerUnavailable("the answer was lost")
+    lost.may_have_written = True
+    broker.errors = [lost]
     job = quick.enqueue()
     with Working(app, broker=cast(Broker, broker), on_doubt=doubt.set):
         assert doubt.wait(SOON)
     assert job.refresh().state == State.READY
+
+
+def test_a_claim_that_was_never_sent_leaves_no_doubt(app: Comanda) -> None:
+    """A server that is away for an hour costs no child its place."""
+    broker = Failing(app.broker)
+    doubt = threading.Event()
+
+    @app.task(name="quick")
+    def quick() -> None: ...
+
+    broker.errors = [BrokerUnavailable("connection refused")]
+    job = quick.enqueue()
+    with Working(app, broker=cast(Broker, broker), on_doubt=doubt.set):
+        job.result(SOON)
+    assert not doubt.is_set()
 
 
 def test_nothing_is_left_behind_by_an_engine(app: Comanda) -> None:
