@@ -6,16 +6,20 @@ place, so that no estimate of the planner's decides how jobs are found.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 
 from msgspec import structs
 
+from ...errors import BrokerTimeout
 from ..base import PROMOTION_STEP
 from ..records import MESSAGE, Claimed, Demand, Exchanged, Outcome
 from ..rotation import Rotation
 from . import settling
 from .connection import Row
+from .line import Line, Place
+from .line import values as place_values
 from .names import Names
 from .statements import query
 from .store import Session, Store
@@ -28,7 +32,7 @@ EXPIRY_STEP = 500
 # Index: ready_line.
 _TAKE = """locked AS MATERIALIZED (
     SELECT r.ctid AS place FROM {ns}.ready r
-    WHERE r.queue = {queue}::integer AND {tasks} AND EXISTS (SELECT FROM alive)
+    WHERE r.queue = {queue}::integer AND {tasks} AND EXISTS (SELECT FROM alive) {behind}
     ORDER BY r.rank, r.due, r.n LIMIT {limit}::bigint FOR UPDATE SKIP LOCKED
 ), taken AS (
     DELETE FROM {ns}.ready WHERE ctid = ANY (ARRAY(SELECT place FROM locked))
@@ -51,22 +55,12 @@ _TAKEN_COUNTS = """
     SELECT queue, CASE WHEN late THEN 6 ELSE 2 END, count(*) FROM taken GROUP BY queue, late"""
 # What the worker needs to know, by an index scan for each job (jobs_pkey): a join's plan would depend on sizes.
 _TAKEN = """
-SELECT t.n, j.id, t.fence + 1, t.attempt + 1, t.crashes::integer, t.task, j.payload, j.options, j.enqueued, t.late
+SELECT t.n, j.id, t.fence + 1, t.attempt + 1, t.crashes::integer, t.task, j.payload, j.options, j.enqueued, t.late,
+       t.rank::integer, t.due
 FROM taken t CROSS JOIN LATERAL (
     SELECT id, payload, options, enqueued FROM {ns}.jobs WHERE jobs.n = t.n OFFSET 0
 ) j
 ORDER BY t.rank, t.due, t.n"""
-
-# Whether a queue has anything ready. The line is read from its end, where the latest jobs stand: at its head are those
-# that were taken, which stay there while anybody holds an old snapshot, and EXISTS would walk over all of them.
-_READY_IN = """(
-    SELECT true FROM {ns}.ready r WHERE r.queue = {of} ORDER BY r.rank DESC, r.due DESC, r.n DESC LIMIT 1
-) IS NOT NULL"""
-
-
-def _ready_in(queue: str) -> str:
-    return _READY_IN.replace("{of}", queue)
-
 
 # The owner's row is locked so that nobody buries it before the jobs are its; heartbeats pass.
 _IS_ALIVE = query(
@@ -75,25 +69,27 @@ _IS_ALIVE = query(
 )
 # For a worker whose other queues are empty. If something is due, or another queue has anything, nothing is claimed and
 # the last row says so. The lock is not taken where there is nothing to do, since it is a write.
-_ALONE = f"""look AS MATERIALIZED (
-    SELECT EXISTS (SELECT FROM {{ns}}.scheduled WHERE due <= {{now}}) AS due,
+_ALONE = """look AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM {ns}.scheduled WHERE due <= {now}) AS due,
            EXISTS (
-               SELECT FROM {{ns}}.queues q
-               WHERE q.n <> {{queue}}::integer AND NOT q.paused AND q.messages = {{messages}}::boolean
-                 AND ({{names}}::text[] IS NULL OR q.name = ANY ({{names}}::text[]))
-                 AND {_ready_in("q.n")}
+               SELECT FROM {ns}.queues q
+               WHERE q.n <> {queue}::integer AND NOT q.paused AND q.messages = {messages}::boolean
+                 AND ({names}::text[] IS NULL OR q.name = ANY ({names}::text[]))
+                 AND EXISTS (SELECT FROM {ns}.ready r WHERE r.queue = q.n)
            ) AS others,
-           (SELECT count(*)::integer FROM {{ns}}.queues q WHERE NOT q.paused AND q.messages = {{messages}}::boolean
-               AND ({{names}}::text[] IS NULL OR q.name = ANY ({{names}}::text[]))) AS open
+           (SELECT count(*)::integer FROM {ns}.queues q WHERE NOT q.paused AND q.messages = {messages}::boolean
+               AND ({names}::text[] IS NULL OR q.name = ANY ({names}::text[]))) AS open,
+           pg_stat_get_dead_tuples('{ns}.ready'::regclass) > 50000 AS crowded
 ), alive AS MATERIALIZED (
-    SELECT FROM {{ns}}.workers
-    WHERE n = {{owner}}::integer AND ended IS NULL AND NOT (SELECT due OR others FROM look)
-      AND EXISTS (SELECT FROM {{ns}}.queues WHERE n = {{queue}}::integer AND NOT paused)
-      AND {_ready_in("{queue}::integer")}
+    SELECT FROM {ns}.workers
+    WHERE n = {owner}::integer AND ended IS NULL AND NOT (SELECT due OR others FROM look)
+      AND EXISTS (SELECT FROM {ns}.queues WHERE n = {queue}::integer AND NOT paused)
+      AND EXISTS (SELECT FROM {ns}.ready r WHERE r.queue = {queue}::integer {behind})
     FOR KEY SHARE
 )"""
-_LOOKED = "(SELECT due::integer + 2 * others::integer + 4 * open FROM look)"
-_CLAIMING = ("owner", "queue", "limit", "messages", "names")
+_LOOKED = "(SELECT due::integer + 2 * others::integer + 4 * crowded::integer + 8 * open FROM look)"
+_CLAIMING = ("owner", "queue", "limit", "messages", "names", "rank", "due", "number")
+_BEHIND = "AND (r.rank, r.due, r.n) > ({rank}::smallint, {due}::timestamptz, {number}::bigint)"
 
 _CLAIM = query(
     f"""
@@ -101,8 +97,8 @@ WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)
     INSERT INTO {{ns}}.counts (queue, state, jobs) {_TAKEN_COUNTS}
 )
 ({_TAKEN})
-UNION ALL SELECT NULL, NULL, 0, NULL, NULL, {_LOOKED}, NULL, NULL, NULL, NULL FROM quick
-""",
+UNION ALL SELECT NULL, NULL, 0, NULL, NULL, {_LOOKED}, NULL, NULL, NULL, NULL, NULL, NULL FROM quick
+""".replace("{behind}", _BEHIND),
     *_CLAIMING,
 )
 _EXCHANGE = query(
@@ -111,8 +107,9 @@ WITH {settling.SUCCEED}, {_ALONE}, {_TAKE}, counted AS (
     INSERT INTO {{ns}}.counts (queue, state, jobs) {settling.SUCCESS_COUNTS} UNION ALL {_TAKEN_COUNTS}
 )
 ({_TAKEN})
-UNION ALL SELECT NULL, NULL, {settling.HOW_MANY}, NULL, NULL, {_LOOKED}, {settling.WHICH}, NULL, NULL, NULL
-""",
+UNION ALL
+SELECT NULL, NULL, {settling.HOW_MANY}, NULL, NULL, {_LOOKED}, {settling.WHICH}, NULL, NULL, NULL, NULL, NULL
+""".replace("{behind}", _BEHIND),
     *_CLAIMING,
     *settling.SUCCESSES,
 )
@@ -120,7 +117,7 @@ _TAKE_FROM = query(
     f"""
 WITH alive AS (SELECT), {_TAKE}, counted AS (INSERT INTO {{ns}}.counts (queue, state, jobs) {_TAKEN_COUNTS})
 {_TAKEN}
-""",
+""".replace("{behind}", ""),
     *("owner", "queue", "limit"),
 )
 
@@ -140,10 +137,10 @@ SELECT queue, s.state, s.sign * count(*) FROM gone, (VALUES (0, -1), (1, 1)) AS 
 GROUP BY queue, s.state, s.sign
 """
 _QUEUES = query(
-    f"""
-SELECT look.due, q.n, q.name, {_ready_in("q.n")}
-FROM (SELECT EXISTS (SELECT FROM {{ns}}.scheduled WHERE due <= {{now}}) AS due) look
-LEFT JOIN {{ns}}.queues q ON NOT q.paused AND q.messages = {{messages}}::boolean ORDER BY q.n
+    """
+SELECT look.due, q.n, q.name, EXISTS (SELECT FROM {ns}.ready r WHERE r.queue = q.n)
+FROM (SELECT EXISTS (SELECT FROM {ns}.scheduled WHERE due <= {now}) AS due) look
+LEFT JOIN {ns}.queues q ON NOT q.paused AND q.messages = {messages}::boolean ORDER BY q.n
 """,
     "messages",
 )
@@ -163,6 +160,7 @@ class Exchange:
         self._names = names
         self._rotation = Rotation()
         self._alone: dict[_Kind, Queue] = {}
+        self._lines: dict[int, Line] = {}
 
     def run(self, owner: int, outcomes: Sequence[Outcome], demand: Demand) -> Exchanged:
         """Settle and claim: in one statement where the outcomes are successes and one queue has all the work."""
@@ -196,19 +194,33 @@ class Exchange:
 
     def _at_once(self, owner: int, plain: list[Outcome], demand: Demand, queue: Queue) -> tuple[Exchanged, bool]:
         """Settle successes and claim from one queue; also return whether that was all there is to do."""
-        names = None if demand.queues is None else texts(demand.queues)
-        values = (int4(owner), int4(queue[0]), int8(demand.limit), bool_(MESSAGE in demand.tasks), names)
-        tasks = self._names.task_list(demand.tasks)
-        if plain:
-            rows = self._store.run(_for_tasks(_EXCHANGE, tasks), *values, *settling.success_values(plain))
-        else:
-            rows = self._store.run(_for_tasks(_CLAIM, tasks), *values)
+        line = self._lines.setdefault(queue[0], Line())
+        start = line.start
+        began = time.monotonic()
+        try:
+            rows = self._ask(owner, plain, demand, queue[0], start)
+        except BrokerTimeout:
+            if not line.give_up(start):
+                raise
+            start = line.start
+            rows = self._ask(owner, plain, demand, queue[0], start)
         looked, which = rows[-1][5], rows.pop()[6]
+        last = (rows[-1][10], rows[-1][11], rows[-1][0]) if rows else None
+        line.note(start, time.monotonic() - began, is_crowded=bool(looked & 4), last=last)
         claimed = self._claimed(queue[1], rows)
-        more, queues = looked & 3, looked >> 2
+        more, queues = looked & 3, looked >> 3
         if not more:
             self._rotation.pass_by(queues, strict=demand.strict)
         return Exchanged(settling.refused_of(plain, which), claimed), not more and len(claimed) == len(rows)
+
+    def _ask(self, owner: int, plain: list[Outcome], demand: Demand, queue: int, start: Place) -> list[Row]:
+        names = None if demand.queues is None else texts(demand.queues)
+        values = (int4(owner), int4(queue), int8(demand.limit), bool_(MESSAGE in demand.tasks), names)
+        tasks = self._names.task_list(demand.tasks)
+        if plain:
+            parameters = (*values, *place_values(start), *settling.success_values(plain))
+            return self._store.run(_for_tasks(_EXCHANGE, tasks), *parameters)
+        return self._store.run(_for_tasks(_CLAIM, tasks), *values, *place_values(start))
 
     # -- step by step -------------------------------------------------------------------------------------------
 
@@ -264,7 +276,7 @@ class Exchange:
         tasks = {number: self._names.task_name(number) for number in {row[5] for row in rows}}
         return [
             Claimed(n, id_, fence, attempt, crashes, tasks[task], queue, payload, options, enqueued + EPOCH)
-            for n, id_, fence, attempt, crashes, task, payload, options, enqueued, late in rows
+            for n, id_, fence, attempt, crashes, task, payload, options, enqueued, late, _, _ in rows
             if not late
         ]
 
