@@ -16,7 +16,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import drain, enqueue, latency, machine
+from benchmarks import drain, enqueue, latency, machine, scale, servers
 from benchmarks.store import SCHEMES, STORES
 
 Figures = dict[str, dict[str, float]]
@@ -63,6 +63,9 @@ FLOORS = (
     Floor("bare", "  the bare loop", "{:,.0f}"),
     Floor("ratio", "  of the bare loop", "{:.2f}", at_least={"apsw": 0.3, "postgres": 0.5, "redis": 0.4}),
     Floor("depth_ratio", "  at a backlog of 1,000,000, of the above", "{:.2f}", at_least=_all(0.8)),
+    Floor("backlog_ratio", "rate of the broker with 1,000,000 waiting, of 100,000", "{:.2f}", at_least=_all(0.8)),
+    Floor("history_ratio", "  beside 200,000 finished jobs, of none", "{:.2f}", at_least=_all(0.9)),
+    Floor("statistics_ratio", "  200,000 never analysed, of 10,000", "{:.2f}", at_least={"postgres": 0.8}),
     Floor("enqueue_bare", "enqueue, bare loop that commits each row, jobs/s", "{:,.0f}"),
     Floor("one", "  one caller", "{:,.0f}"),
     Floor("one_ratio", "  of the bare loop", "{:.2f}", at_least=_both(0.8)),
@@ -89,6 +92,7 @@ def measure(
         if deep:
             deeply = drain.measure(library, runs, jobs, backlog=10 * jobs, directory=directory)
             drained["depth_ratio"] = deeply["jobs_per_second"] / drained["jobs_per_second"]
+            drained |= scale.measure(library, runs, directory=directory)
         if library in SCHEMES:
             enqueued = enqueue.measure(library, 2 * runs, directory=directory)
             enqueued["enqueue_bare"] = enqueued.pop("bare")
@@ -140,6 +144,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     described = machine.describe(given.directory)
+    described["servers"] = ", ".join(servers.version(name) for name in given.library if name in servers.SERVERS)
     figures = measure(given.runs, deep=given.deep, directory=given.directory, libraries=given.library)
     failed = failures(figures)
     if given.json:

@@ -1,7 +1,7 @@
 """Whether the rate holds as a store grows: python -m benchmarks.scale --library postgres --runs 3
 
-The broker alone, without worker and tasks: batches of 500 are settled and claimed in one exchange, as a worker does. Each
-figure is a ratio of medians of interleaved runs, each in a store of its own; the first two batches are left out.
+The broker alone, without worker and tasks: batches of 500 are settled and claimed in one exchange, as a worker does.
+Each figure is a ratio of medians of interleaved runs, each in a store of its own; the first two batches are left out.
 
 statistics   200,000 jobs, loaded at once into tables that are never analysed nor vacuumed, by 10,000 such jobs
 backlog      the first 95,000 jobs of 1,000,000 that wait, by those of 100,000

@@ -64,3 +64,12 @@ def fresh_redis() -> Iterator[str]:
 
 SERVERS = {"postgres": fresh_postgres, "redis": fresh_redis}
 """Store to what yields an empty one."""
+
+
+def version(store: str) -> str:
+    """Return name and version of a server."""
+    if store == "postgres":
+        with psycopg.connect(_postgres()) as connection:
+            return f"PostgreSQL {connection.info.server_version // 10_000}.{connection.info.server_version % 10_000}"
+    with fresh_redis() as url, redis.Redis.from_url(url) as client:
+        return f"Redis {client.info('server')['redis_version']}"
