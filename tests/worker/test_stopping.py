@@ -198,7 +198,9 @@ def test_a_burst_ends_when_nothing_is_ready_and_nothing_runs(app: Comanda) -> No
 def test_the_outcome_of_a_lost_lease_is_refused_and_logged(
     app: Comanda, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("comanda.worker.engine.STOP_LOOK", 3_600)  # it shall not hear of its death before it writes
+    monkeypatch.setattr(
+        "comanda.worker.engine.STOP_LOOK", threading.TIMEOUT_MAX
+    )  # it shall not hear of its death before it writes
     gate = Gate()
 
     @app.task(name="slow")
