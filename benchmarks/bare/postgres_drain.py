@@ -67,7 +67,8 @@ _SCHEMA: tuple[LiteralString, ...] = (
 )
 _FILL: LiteralString = """
 WITH stored AS (
-    INSERT INTO jobs (enqueued, id, payload) SELECT now(), id, payload FROM unnest(%s::uuid[], %s::bytea[]) g(id, payload)
+    INSERT INTO jobs (enqueued, id, payload)
+    SELECT now(), id, payload FROM unnest(%s::uuid[], %s::bytea[]) g(id, payload)
     RETURNING n
 )
 INSERT INTO ready SELECT n FROM stored

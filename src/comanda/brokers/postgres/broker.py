@@ -32,7 +32,7 @@ from ..records import (
     WorkerRecord,
 )
 from ..statements import Statement
-from . import describe, enqueue, schema
+from . import describe, enqueue, load, schema
 from .completion import PostgresAsyncCompletion, PostgresCompletion
 from .exchange import Exchange
 from .housekeeping import Housekeeper
@@ -130,6 +130,12 @@ class PostgresBroker(Broker):
         answers = enqueue.store(self._store, self._names, jobs)
         if any(answer.created for answer in answers):
             self._ring("work")
+        return answers
+
+    def load(self, jobs: Sequence[JobRecord]) -> list[bool]:
+        """Store jobs of another store as they are; say for each whether it is new here."""
+        answers = load.load(self._store, self._names, jobs) if jobs else []
+        self._ring_all()
         return answers
 
     def enqueue_statements(self, job: NewJob) -> list[Statement]:

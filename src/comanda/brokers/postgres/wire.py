@@ -28,6 +28,11 @@ def bool_(value: bool) -> Value:
     return b"\x01" if value else b"\x00"
 
 
+def int2(value: int) -> Value:
+    """Return a smallint."""
+    return pack(">h", value)
+
+
 def int4(value: int | None) -> Value:
     """Return an integer."""
     return None if value is None else pack(">i", value)
@@ -58,15 +63,17 @@ def int2s(values: Sequence[int]) -> Value:
     return _fixed(_INT2, 2, "h", values)
 
 
-def int4s(values: Sequence[int]) -> Value:
+def int4s(values: Sequence[int | None]) -> Value:
     """Return an integer[]."""
+    if None in values:
+        return _varying(_INT4, [int4(value) for value in values])
     return _fixed(_INT4, 4, "i", values)
 
 
 def int8s(values: Sequence[int | None]) -> Value:
     """Return a bigint[]."""
     if None in values:
-        return _varying(_INT8, [None if value is None else pack(">q", value) for value in values])
+        return _varying(_INT8, [int8(value) for value in values])
     return _fixed(_INT8, 8, "q", values)
 
 
