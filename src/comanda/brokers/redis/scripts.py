@@ -16,9 +16,14 @@ class Script(Struct, frozen=True, gc=False):
     sha: bytes
 
 
+_FILES = {"exchange": ("settle", "claim")}
+"""A verb whose script is more than the file of its name."""
+
+
 @cache
 def script(verb: str) -> Script:
     """Return the script of a verb."""
     folder = files(__package__) / "scripts"
-    text = folder.joinpath("common.lua").read_bytes() + folder.joinpath(f"{verb}.lua").read_bytes()
+    names = ("common", *_FILES.get(verb, (verb,)))
+    text = b"".join(folder.joinpath(f"{name}.lua").read_bytes() for name in names)
     return Script(text, hashlib.sha1(text, usedforsecurity=False).hexdigest().encode())

@@ -1,10 +1,11 @@
--- End an owner and hand back at most 500 of its jobs: those that had started are charged one crash (R51), what was asked
--- to stop is cancelled.
+-- End an owner and hand back at most 500 of its jobs: those that had started are charged one crash (R51), what was
+-- asked to stop is cancelled.
 --
--- An owner is dead with the first step; it stays in `dying` until the last one, so that a rescuer goes on where somebody
--- was interrupted.
--- ARGV: now, owner, the beat at which it fell silent ('': bury it in any case), crash limit, the numbers of started jobs
--- (msgpack; nil: nobody knows, all are charged), and for each number of crashes up to the limit the failure (msgpack).
+-- An owner is dead with the first step; it stays in `dying` until the last one, so that a rescuer goes on where
+-- somebody was interrupted.
+--
+-- ARGV: now, owner, the beat at which it fell silent ('': bury it in any case), crash limit, the numbers of started
+-- jobs (msgpack; nil: nobody knows, all are charged), and for each number of crashes up to the limit the failure (msgpack).
 -- Answers how many jobs went back, -1 when it is alive; and how many are left.
 local now, owner = clock(ARGV[1]), ARGV[2]
 local HELD = held_by(owner)
@@ -30,12 +31,14 @@ local function charge(job)
         .. ARGV[5 + math.min(crashes, limit)])
     local after = bit.band(job.flags, STOP) ~= 0 and 'C' or crashes >= limit and 'F' or 'r'
     local ended = after ~= 'r'
-    move(job, after, { crashes = crashes, owner = 0, started = ended and job.started or 0, finished = ended and now or 0 })
+    local started_at, finished_at = ended and job.started or 0, ended and now or 0
+    move(job, after, { crashes = crashes, owner = 0, started = started_at, finished = finished_at })
 end
 
 local function hand_back(job)
     local stops = bit.band(job.flags, STOP) ~= 0
-    move(job, stops and 'C' or 'r', { attempt = job.attempt - 1, owner = 0, started = 0, finished = stops and now or 0 })
+    local finished_at = stops and now or 0
+    move(job, stops and 'C' or 'r', { attempt = job.attempt - 1, owner = 0, started = 0, finished = finished_at })
 end
 
 local fields, ids = {}, {}

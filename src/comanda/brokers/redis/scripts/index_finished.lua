@@ -1,5 +1,5 @@
--- Put the finished jobs of one exchange into the index `ended`: a settle only appends their ids, in one piece, to the list
--- `finished`, which is a tenth of the work. Whoever walks along `ended` does this first.
+-- Put the finished jobs of one exchange into the index `ended`: a settle only appends their ids, in one piece, to the
+-- list `finished`, which is a tenth of the work. Whoever walks along `ended` does this first.
 --
 -- Answers how many there were; 0 when the list is empty. Those that have been retried or removed since are left out.
 local joined = call('LPOP', FINISHED)

@@ -3,7 +3,7 @@
 -- ARGV: source (ids or bad; '': the ids that follow), the bound to begin behind or at and the one to end at (as
 -- ZRANGEBYLEX takes them), 1 for newest first, the number wanted, 1 for whole jobs, the filter (msgpack: codes, tasks
 -- and queues as sets or nil, since or nil), ids.
--- Answers with the id looked at last ('' at the end) and the matching jobs: ids, or id, blob, state and attempts of each.
+-- Answers with the id looked at last ('' at the end), and of each matching job its id, or id, blob, state and attempts.
 local ids
 if ARGV[1] == '' then
     ids = { unpack(ARGV, 8) }
