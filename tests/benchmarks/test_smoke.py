@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import drain, enqueue, latency, machine, run, scale, servers
+from benchmarks import drain, enqueue, latency, machine, run, scale, servers, transactions
 from benchmarks.bare import sqlite_drain
 from benchmarks.servers import SERVERS
 from benchmarks.store import SCHEMES, STORES
@@ -53,6 +53,11 @@ def test_the_broker_alone_is_measured_as_its_store_grows(
 @pytest.mark.parametrize("store", SERVERS)
 def test_a_server_says_its_version(store: str) -> None:
     assert re.fullmatch(r"(PostgreSQL|Redis) \d+\.[\d.]+", servers.version(store))
+
+
+def test_an_enqueue_in_the_caller_s_transaction_is_measured_beside_a_plain_row() -> None:
+    figures = transactions.measure(rounds=1, transactions=2)
+    assert figures["ratio"] == figures["job"] / figures["row"] > 0
 
 
 def test_the_table_shows_each_figure_with_its_floor(tmp_path: Path) -> None:

@@ -229,7 +229,9 @@ class Engine:
             return False
         if self._lost:
             return True
-        idle = not (self._executors.waiting or self._results.has_news() or self._unsettled)
         slots = self._executors.slots
         # An attempt that ignores its time limit ends with this process only: nothing is won by waiting for it.
-        return (idle and slots.busy() <= slots.stuck()) or time.monotonic() >= self._stop_by
+        # The slots are looked at first: whoever gives one back has left its outcome before.
+        ended = slots.busy() <= slots.stuck()
+        left = self._executors.waiting or self._results.has_news() or self._unsettled
+        return (ended and not left) or time.monotonic() >= self._stop_by
