@@ -63,7 +63,7 @@ class Engine:
         self._results = executors.results
         self._batching = executors.batching
         self._jobs = JobLog()
-        self._backoff = Backoff(0.1, 5.0)
+        self._backoff = Backoff(0.1, 3.0)  # so that work goes on within 5 s of the store's return
         self._unsettled: list[Outcome] = []
         self._in_doubt = False
         self._returning = False
