@@ -21,7 +21,7 @@ def load(store: Store, jobs: Sequence[JobRecord]) -> list[bool]:
 
 
 def _arguments(job: JobRecord) -> tuple[Argument, ...]:
-    rest = records.encode(job.enqueued_at) + records.encode(job.due) + records.rest_of(job)
+    rest = records.encode(job.enqueued_at) + records.encode(max(1, job.due)) + records.rest_of(job)
     attempts = records.joined(_attempts(job))
     operations = records.joined(records.encode_operation(operation) for operation in job.operations or ())
     result = b"" if job.result is None else RESULT + job.result
@@ -33,7 +33,7 @@ def _state(job: JobRecord) -> bytes:
     runs = job.state is State.RUNNING
     code = records.code_of(State.READY if runs else job.state)
     times = (0, 0) if runs else (job.started_at or 0, job.finished_at or 0)
-    return records.encode((code, job.attempt - runs, job.crashes, 0, job.due, *times))
+    return records.encode((code, job.attempt - runs, job.crashes, 0, max(1, job.due), *times))
 
 
 def _attempts(job: JobRecord) -> list[bytes]:
