@@ -2,7 +2,8 @@
 
 Each round enqueues JOBS jobs, lets the worker run a random number of them, kills, and then wants every one of them
 ended within the bound of guarantee 4, with its own result and with nothing left running. The moments are seeded;
-E2E_KILL_ROUNDS and E2E_KILL_SEED change how many there are of each kind, and which.
+E2E_KILL_ROUNDS and E2E_KILL_SEED change how many there are of each kind, and which. The worker is the same on every
+store, so that a few rounds tell whether a server's verbs recover as the file's do.
 """
 
 from __future__ import annotations
@@ -22,17 +23,24 @@ from comanda import Job
 from comanda.brokers.records import LIVE_STATES, JobFilter, State
 from comanda.ids import from_text
 
+from .conftest import on_each_store
 from .processes import SOON, Launcher, Process, kill
 from .progress import Progress
 
 JOBS = 500
-ROUNDS = int(os.environ.get("E2E_KILL_ROUNDS", "20"))
+ROUNDS = {"sqlite": 20, "postgresql": 3, "redis": 3}
 SEED = int(os.environ.get("E2E_KILL_SEED", "1"))
 BOUND = 15.0
 """Seconds within which a dead worker's jobs run again (guarantee 4)."""
 
 KITCHEN = "tests.e2e.apps.kitchen:app"
 OPTIONS = ("-p", "2", "-c", "4", "--log-level", "WARNING")
+
+
+@pytest.fixture
+def rounds(url: str) -> int:
+    """How often this store's worker is killed."""
+    return int(os.environ.get("E2E_KILL_ROUNDS", ROUNDS[url.partition(":")[0]]))
 
 
 def _child(launcher: Launcher, worker: Process, chance: random.Random) -> list[int]:
@@ -48,18 +56,20 @@ def _group(launcher: Launcher, worker: Process, chance: random.Random) -> list[i
     return chance.sample(members, len(members))
 
 
+@on_each_store
 @pytest.mark.parametrize("victims", [_child, _supervisor, _group])
 @pytest.mark.timeout(300)
 def test_no_job_is_lost_or_left_running_whoever_is_killed(
     launcher: Launcher,
     kitchen: ModuleType,
     progress: Progress,
+    rounds: int,
     victims: Callable[[Launcher, Process, random.Random], list[int]],
 ) -> None:
     chance = random.Random(f"{SEED} {victims.__name__}")  # noqa: S311 - moments, no secret
     jobs: list[Job[int]] = []
     worker = _start(launcher)
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         if victims is _child and turn % 4 == 3:  # a fresh one: else the next child starts ever later
             assert worker.stop() == 0
             worker = _start(launcher)
@@ -78,13 +88,14 @@ def test_no_job_is_lost_or_left_running_whoever_is_killed(
     assert worker.stop() == 0
 
 
+@on_each_store
 @pytest.mark.timeout(300)
 def test_no_accepted_job_is_lost_when_the_web_process_is_killed_with_its_worker_beside_it(
-    launcher: Launcher, kitchen: ModuleType, progress: Progress
+    launcher: Launcher, kitchen: ModuleType, progress: Progress, rounds: int
 ) -> None:
     chance = random.Random(f"{SEED} web")  # noqa: S311 - moments, no secret
     web = _web(launcher, JOBS)
-    for left in reversed(range(ROUNDS)):
+    for left in reversed(range(rounds)):
         progress.wait_for(chance.randrange(1, JOBS // 2))
         killed, killed_at = web, time.monotonic()
         killed.kill()

@@ -14,7 +14,7 @@ import time
 from itertools import count
 
 from comanda import BrokerError, EnqueueUncertain
-from tests.e2e.apps.kitchen import cook
+from tests.e2e.apps.kitchen import app, cook
 
 PAUSE = 0.005
 """Seconds between two calls of a thread: a load, not a flood."""
@@ -54,6 +54,7 @@ def main(path: str, threads: int) -> None:
     over.set()
     for producer in producers:
         producer.join()
+    app.close()
 
 
 if __name__ == "__main__":
