@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.store import SCHEMES, fresh, worker
+from benchmarks.store import STORES, fresh, fresh_database, worker
 from benchmarks.tasks import Tasks
 from comanda.brokers.records import JobFilter, State
 
@@ -43,9 +43,15 @@ def drain(library: str, jobs: int = JOBS, backlog: int | None = None, directory:
 
 def bare(library: str, jobs: int = JOBS, directory: Path | None = None) -> float:
     """Return the jobs per second of the bare loop, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.bare.sqlite_drain", "--library", library, "--jobs", str(jobs)]
-    if directory is not None:
-        command += ["--directory", str(directory)]
+    if library == "postgres":
+        with fresh_database() as url:
+            return _run_bare("postgres_drain", "--url", url, "--jobs", str(jobs))
+    place = [] if directory is None else ["--directory", str(directory)]
+    return _run_bare("sqlite_drain", "--library", library, "--jobs", str(jobs), *place)
+
+
+def _run_bare(loop: str, *arguments: str) -> float:
+    command = [sys.executable, "-m", f"benchmarks.bare.{loop}", *arguments]
     answer = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     return float(json.loads(answer.stdout)["jobs_per_second"])
 
@@ -83,7 +89,7 @@ def measure(
 def main() -> None:
     """Measure and print one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--library", choices=SCHEMES, default="sqlite3")
+    parser.add_argument("--library", choices=STORES, default="sqlite3")
     parser.add_argument("--jobs", type=int, default=JOBS)
     parser.add_argument("--backlog", type=int, help="jobs enqueued before the worker starts (default: 10 %% more)")
     parser.add_argument("--runs", type=int, default=5)

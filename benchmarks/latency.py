@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median, quantiles
 
-from benchmarks.store import SCHEMES, fresh, worker
+from benchmarks.store import STORES, fresh, worker
 
 PROC = Path("/proc")
 
@@ -79,7 +79,7 @@ def _descendants(pid: int) -> Iterator[int]:
 def main() -> None:
     """Measure and print one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--library", choices=SCHEMES, default="sqlite3")
+    parser.add_argument("--library", choices=STORES, default="sqlite3")
     parser.add_argument("--jobs", type=int, default=500)
     parser.add_argument("--idle", type=float, default=10.0)
     parser.add_argument(

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmarks import drain, enqueue, latency, machine, run
 from benchmarks.bare import sqlite_drain
-from benchmarks.store import SCHEMES
+from benchmarks.store import SCHEMES, STORES
 
 both_libraries = pytest.mark.parametrize("library", SCHEMES)
 
@@ -19,7 +19,7 @@ def test_the_bare_drain_loop_runs_each_job_once(tmp_path: Path, library: str) ->
     assert sqlite_drain.measure(library, 2000, tmp_path) > 0
 
 
-@both_libraries
+@pytest.mark.parametrize("library", STORES)
 def test_a_worker_is_measured_beside_the_bare_loop(tmp_path: Path, library: str) -> None:
     figures = drain.measure(library, runs=1, jobs=2000, directory=tmp_path)
     assert figures["ratio"] == figures["jobs_per_second"] / figures["bare"] > 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from comanda.brokers.memory import MemoryBroker
+from comanda.brokers.postgres import PostgresBroker
 from comanda.brokers.sqlite import SQLiteBroker
 from comanda.testing.conformance import BrokerConformance, BrokerFactory, Durability, TransactionalEnqueue
 
@@ -33,3 +34,11 @@ class TestSQLiteWithApsw(BrokerConformance, Durability, TransactionalEnqueue):
     @pytest.fixture
     def make_broker(self, tmp_path: Path) -> BrokerFactory:
         return lambda clock: SQLiteBroker(tmp_path / "jobs.db", library_name="apsw", clock=clock)
+
+
+class TestPostgres(BrokerConformance, Durability, TransactionalEnqueue):
+    """A real server; each test has a schema of its own in it."""
+
+    @pytest.fixture
+    def make_broker(self, postgres_url: str, namespace: str) -> BrokerFactory:
+        return lambda clock: PostgresBroker(postgres_url, namespace=namespace, clock=clock)

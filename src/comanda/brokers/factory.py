@@ -16,10 +16,12 @@ _PACKAGES = {
     "sqlite": "sqlite",
     "sqlite+apsw": "sqlite",
     "memory": "memory",
+    "postgresql": "postgres",
+    "postgres": "postgres",
 }
 """URL scheme to the package of `comanda.brokers` that serves it; it is imported when it is wanted."""
 
-_DRIVERS: dict[str, str] = {}
+_DRIVERS = {"postgres": "psycopg"}
 """Package to the top-level module of the driver that its extra, of the same name as the package, brings."""
 
 SCHEMES = tuple(_PACKAGES)

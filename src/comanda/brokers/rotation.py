@@ -32,6 +32,11 @@ class Rotation:
         taken, fuller = _offer(order, limit, share, take_from)
         return taken + _offer(fuller, limit - len(taken), limit, take_from)[0]
 
+    def pass_by(self, queues: int, *, strict: bool) -> None:
+        """Let the turn go on past so many queues that a broker knows to be empty but for one."""
+        if not strict and queues > 1:
+            self._turn = (self._turn + 1) % queues
+
 
 def _offer(
     queues: Sequence[Queue], limit: int, share: int, take_from: Callable[[Queue, int], list[Claimed]]

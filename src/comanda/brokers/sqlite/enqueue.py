@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...errors import ConfigurationError
+from .. import codes
 from ..records import MESSAGE, Enqueued, NewJob
 from ..statements import Statement
-from . import codes
 from .connection import code_of
 from .counts import catch_up
 from .names import Names

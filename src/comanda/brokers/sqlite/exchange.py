@@ -8,11 +8,10 @@ from typing import Any
 
 import msgspec
 
-from .. import rules
+from .. import codes, rules
 from ..base import PROMOTION_STEP
 from ..records import MESSAGE, Claimed, Demand, Kind, Outcome
 from ..rotation import Rotation
-from . import codes
 from .connection import Row
 from .counts import Moves
 from .names import Names

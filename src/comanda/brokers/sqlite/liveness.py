@@ -7,11 +7,11 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from ...clock import Clock, Micros
+from .. import codes
 from ..base import CRASH_LIMIT, StartedOf
 from ..records import Beat, Rescued, WorkerInfo, WorkerRecord
 from ..rules import worker_lost
 from ..silence import Silence
-from . import codes
 from .connection import Row
 from .counts import Moves
 from .exchange import batch_of

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from msgspec import structs
 
 from ...errors import ConfigurationError
+from .. import codes
 from ..records import LIVE_STATES, TERMINAL_STATES, JobFilter, State
 from ..rules import actor, no_such_queue
-from . import codes
 from .counts import Moves
 from .exchange import batch_of
 from .selection import condition

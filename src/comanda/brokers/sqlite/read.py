@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from .. import codes
 from ..records import AttemptRecord, Failure, JobFilter, JobRecord, OperationRecord, QueueRecord, State
-from . import codes
 from .names import Names
 from .selection import condition
 from .session import Session

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import codes
 from ..records import JobFilter
-from . import codes
 from .exchange import batch_of
 from .session import Session
 

@@ -93,10 +93,10 @@ class TransactionalEnqueue(BrokerCase):
         assert ids_of(consumer(broker).claim()) == [letter.id]
 
     def test_a_queue_of_the_other_kind_refuses_the_job(self, broker: Broker) -> None:
-        """The statement fails, and with it the transaction: nothing slips into the wrong line."""
+        """The broker knows it beforehand, or its statement fails: nothing slips into the wrong line."""
         enqueue_one(broker, task=MESSAGE, queue="letters")
         job = new_job(queue="letters")
-        with pytest.raises(Exception, match="NOT NULL"), broker.transaction() as connection:
+        with pytest.raises(Exception, match=r"NOT NULL|holds messages"), broker.transaction() as connection:
             run(broker, connection, job)
         assert broker.get([job.id]) == [None]
 

@@ -1,8 +1,8 @@
-"""States as the file keeps them: small integers in `jobs.state`."""
+"""States as the SQL brokers keep them: small integers."""
 
 from __future__ import annotations
 
-from ..records import State
+from .records import State
 
 SCHEDULED, READY, RUNNING, SUCCESSFUL, FAILED, CANCELLED, EXPIRED, PARKED = range(8)
 
