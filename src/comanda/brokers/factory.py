@@ -18,10 +18,15 @@ _PACKAGES = {
     "memory": "memory",
     "postgresql": "postgres",
     "postgres": "postgres",
+    "redis": "redis",
+    "rediss": "redis",
+    "redis+unix": "redis",
+    "valkey": "redis",
+    "valkeys": "redis",
 }
 """URL scheme to the package of `comanda.brokers` that serves it; it is imported when it is wanted."""
 
-_DRIVERS = {"postgres": "psycopg"}
+_DRIVERS = {"postgres": "psycopg", "redis": "redis"}
 """Package to the top-level module of the driver that its extra, of the same name as the package, brings."""
 
 SCHEMES = tuple(_PACKAGES)

@@ -1,0 +1,2 @@
+-- Read the beats of the living: owner and beat, one after the other.
+return call('HGETALL', LIVING)

@@ -1,0 +1,2 @@
+-- Tell waiting processes that there may be work.
+ring('work')
