@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import msgspec
 
 from ...clock import Micros
+from .. import codes
 from ..arrival import UNKNOWN, Arrival, arriving, who
 from ..records import ELSEWHERE, AttemptRecord, JobRecord
-from . import codes
 from .counts import catch_up
 from .enqueue import LAST
 from .names import Names
