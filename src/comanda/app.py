@@ -40,8 +40,9 @@ class Comanda:
     """The tasks of an application and the store its jobs live in.
 
     `url` names the store (sqlite:///file, sqlite+apsw:///file, postgresql://…, redis://…, memory://; default:
-    COMANDA_URL); nothing is opened before the first use. `modules` lists modules whose plain functions may be enqueued without a decorator. Further
-    keywords are the fields of `comanda.settings.Settings`; unknown ones raise UnknownOption.
+    COMANDA_URL); nothing is opened before the first use. `modules` lists modules whose plain functions may be enqueued
+    without a decorator. Further keywords are the fields of `comanda.settings.Settings`; unknown ones raise
+    UnknownOption.
     """
 
     def __init__(

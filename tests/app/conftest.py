@@ -11,18 +11,20 @@ import pytest
 
 from comanda import Comanda
 
-SCHEMES = ("memory", "sqlite", "sqlite+apsw")
+SCHEMES = ("memory", "sqlite", "sqlite+apsw", "redis")
 
 MakeApp = Callable[..., Comanda]
 
 
 @pytest.fixture
-def make_app(tmp_path: Path) -> Iterator[MakeApp]:
+def make_app(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> Iterator[MakeApp]:
     """Make an app on the test's own store, `make_app(scheme="sqlite", **settings)`; closed at the end of the test."""
     made: list[Comanda] = []
 
     def make(scheme: str = "sqlite", **settings: Any) -> Comanda:
         url = "memory://" if scheme == "memory" else f"{scheme}:///{tmp_path}/queue.db"
+        if scheme == "redis":
+            url, settings = request.getfixturevalue("redis_url"), {"namespace": namespace, **settings}
         made.append(Comanda(url, **settings))
         return made[-1]
 

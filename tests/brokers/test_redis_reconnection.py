@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -106,6 +107,15 @@ def test_scripts_that_the_server_forgot_are_sent_again() -> None:
         assert worker.settle(*(success(job) for job in first)) == []
         assert broker.counts() == {("default", State.SUCCESSFUL): 900}
         broker.close()
+
+
+def test_an_owner_id_is_not_below_the_clocks_seconds(redis_url: str, namespace: str) -> None:
+    """R19: a crash that takes the last second from the store cannot make it hand out an id twice."""
+    broker = broker_on(redis_url, namespace)
+    before = int(time.time()) - 1
+    first, second = Worker(broker).owner, Worker(broker).owner
+    broker.close()
+    assert before <= first < second
 
 
 def test_a_write_without_a_reply_is_in_doubt_and_may_be_repeated() -> None:

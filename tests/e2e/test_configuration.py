@@ -41,7 +41,7 @@ def test_without_a_url_the_start_stops_with_a_sentence(launcher: Launcher) -> No
     assert worker.end() == 2
     assert worker.output() == (
         "comanda: no broker URL: pass one, Comanda('sqlite:///shop.db'), or set COMANDA_URL "
-        "(known are sqlite://, sqlite+apsw://, memory://)"
+        "(known are sqlite://, sqlite+apsw://, memory://, redis://, rediss://, redis+unix://, valkey://, valkeys://)"
     )
 
 

@@ -9,13 +9,18 @@ import pytest
 
 from comanda import Comanda
 
-SCHEMES = ("memory", "sqlite", "sqlite+apsw")
+SCHEMES = ("memory", "sqlite", "sqlite+apsw", "redis")
 
 
 @pytest.fixture(params=SCHEMES)
-def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Comanda]:
+def app(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> Iterator[Comanda]:
     """An empty app, over each broker in turn."""
-    yield from _app(request.param, tmp_path)
+    if request.param != "redis":
+        yield from _app(request.param, tmp_path)
+        return
+    made = Comanda(request.getfixturevalue("redis_url"), namespace=namespace)
+    yield made
+    made.close()
 
 
 @pytest.fixture

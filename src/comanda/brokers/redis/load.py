@@ -24,7 +24,7 @@ def load(store: Store, jobs: Sequence[JobRecord], now: Micros) -> list[bool]:
 
 def _arguments(arrival: Arrival) -> tuple[Argument, ...]:
     job = arrival.job
-    rest = records.encode(job.enqueued_at) + records.encode(job.due) + records.rest_of(job)
+    rest = records.encode(job.enqueued_at) + records.encode(max(1, job.due)) + records.rest_of(job)
     ended = arrival.attempts if arrival.success is None else [*arrival.attempts, arrival.success]
     attempts = records.joined(_attempt(attempt) for attempt in ended)
     operations = records.joined(records.encode_operation(operation) for operation in arrival.operations)
@@ -34,7 +34,7 @@ def _arguments(arrival: Arrival) -> tuple[Argument, ...]:
 
 def _state(job: JobRecord) -> bytes:
     times = (job.started_at or 0, job.finished_at or 0)
-    return records.encode((records.code_of(job.state), job.attempt, job.crashes, 0, job.due, *times))
+    return records.encode((records.code_of(job.state), job.attempt, job.crashes, 0, max(1, job.due), *times))
 
 
 def _attempt(attempt: AttemptRecord) -> bytes:

@@ -18,6 +18,9 @@ from .store import Store
 _RETRY = 0.5
 """Seconds between two attempts to subscribe while the server is away: consuming goes on soon after it is back."""
 
+_LONGEST = 86_400.0
+"""Seconds of one listening: poll() takes no more than 24 days."""
+
 _CONNECT = 1.0
 """Seconds for one attempt, during which no wake is heard."""
 
@@ -46,6 +49,8 @@ class Waiting:
         """Listen from now on, before the first wait; raises BrokerError."""
         until = time.monotonic() + self._store.deadline
         with self._changed:
+            if self._listening:  # somebody else sees to it
+                return
             try:
                 self._subscribed(until)
             except (ServerError, OSError, RedisError) as error:
@@ -108,11 +113,8 @@ class Waiting:
         until = time.monotonic() + timeout
         try:
             is_new = self._subscribed(time.monotonic() + min(_CONNECT, self._store.deadline))
-        except (
-            ServerError,
-            OSError,
-            RedisError,
-        ):  # the poll finds out what is wrong; meanwhile a wake must get through
+        except (ServerError, OSError, RedisError):
+            # The poll finds out what is wrong; meanwhile a wake must get through.
             return self._awaken([self._wake_in], min(_RETRY, timeout))
         if is_new:
             return True
@@ -123,7 +125,7 @@ class Waiting:
         poll = select.poll()  # select() knows no descriptor above 1,023
         for source in sources:
             poll.register(source, select.POLLIN)
-        ready = {descriptor for descriptor, _ in poll.poll(math.ceil(timeout * 1_000))}
+        ready = {descriptor for descriptor, _ in poll.poll(math.ceil(min(timeout, _LONGEST) * 1_000))}
         if self._wake_in.fileno() in ready:
             with contextlib.suppress(BlockingIOError):
                 while True:

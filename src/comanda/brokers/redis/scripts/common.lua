@@ -60,7 +60,7 @@ local function line_of(queue, task)
 end
 
 local function member_of(job)
-    return struct.pack('>BI7I6', 128 - job.priority, math.max(0, job.due), job.n + (job.stateful and STATEFUL or 0))
+    return struct.pack('>BI7I6', 128 - job.priority, job.due, job.n + (job.stateful and STATEFUL or 0))
         .. job.id
 end
 

@@ -15,7 +15,7 @@ local enqueued = cmsgpack.pack(now)
 -- What jobs with the same head share, worked out once.
 local function prepare(text)
     local queue, task, priority, due, delay, expires = unpack(cmsgpack.unpack(text), 1, 6)
-    due = math.max(0, due or now + delay)
+    due = math.max(1, due or now + delay)
     local head = { admitted = admits(queue, task), queue = queue, expires = expires, due = due }
     head.is_later = due > now
     head.encoded = enqueued .. cmsgpack.pack(due ~= now and due or 0)

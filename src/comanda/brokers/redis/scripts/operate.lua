@@ -3,7 +3,7 @@
 -- The states are checked here, in the step that changes them; what else was asked for never changes.
 -- ARGV: now, the verb, the states (msgpack set), due time, the operation (msgpack), at most 500 ids.
 -- Answers with the ids that were changed, in the order of their enqueue.
-local now, verb, codes, due = clock(ARGV[1]), ARGV[2], cmsgpack.unpack(ARGV[3]), tonumber(ARGV[4])
+local now, verb, codes, due = clock(ARGV[1]), ARGV[2], cmsgpack.unpack(ARGV[3]), math.max(1, tonumber(ARGV[4]))
 local verbs = {}
 
 function verbs.cancel(job)

@@ -4,9 +4,8 @@
 -- Nothing behind the first job enqueued after both limits can have ended before them: the walk ends there.
 -- ARGV: two limits (successful, others), the limit for workers, the n to begin behind.
 -- Answers how many went, the n looked at last, and 1 at the end of the walk.
-local limits = { S = tonumber(ARGV[1]) }
-setmetatable(limits, { __index = function() return tonumber(ARGV[2]) end })
-local latest = math.max(limits.S, tonumber(ARGV[2]))
+local successful_before, ended_before = tonumber(ARGV[1]), tonumber(ARGV[2])
+local latest = math.max(successful_before, ended_before)
 
 local function forget_workers(before)
     local all = call('HGETALL', ENDED_AT)
@@ -29,7 +28,7 @@ for _, job in ipairs(read(ids)) do
         break
     end
     last = job.n
-    if job.finished < limits[job.code] then
+    if job.finished < (job.code == 'S' and successful_before or ended_before) then
         remove(job)
         removed = removed + 1
     end
