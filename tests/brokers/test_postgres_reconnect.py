@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -128,5 +130,23 @@ def test_a_server_that_does_not_answer_is_given_up_after_the_deadline(server: Po
         connection.execute(f'LOCK TABLE "{namespace}".jobs'.encode())
         with pytest.raises(BrokerTimeout, match="nothing was written"):
             enqueue_one(broker)
+    enqueue_one(broker)
+    broker.close()
+
+
+def test_a_server_that_has_frozen_is_given_up_and_taken_up_again(server: PostgresServer, namespace: str) -> None:
+    """It takes what is sent and answers nothing: only our own clock ends the wait."""
+    broker = PostgresBroker(server.url, namespace=namespace, deadline=0.5)
+    enqueue_one(broker)
+    connection = broker._store.writing.connection
+    assert connection is not None
+    frozen = connection.backend_pid
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        with pytest.raises(BrokerUnavailable, match="did not answer") as caught:
+            enqueue_one(broker)
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    assert caught.value.may_have_written
     enqueue_one(broker)
     broker.close()

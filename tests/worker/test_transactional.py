@@ -173,7 +173,9 @@ def prepared(app: Comanda, claimed: Claimed, owner: int) -> tuple[Attempt, Trans
 def test_a_worker_tells_of_a_lost_lease(
     app: Comanda, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("comanda.worker.engine.STOP_LOOK", SOON)  # a look at its leases would find out before
+    monkeypatch.setattr(
+        "comanda.worker.engine.STOP_LOOK", threading.TIMEOUT_MAX
+    )  # a look at its leases would find out before
     gate = Gate()
 
     @app.task(name="tag", transactional=True)

@@ -214,6 +214,6 @@ def test_a_server_that_cannot_be_reached_fails_the_attempt(app: Comanda, monkeyp
     jobs = tag.enqueue(), atag.enqueue()
     store: Any = app.broker
     store._store.open()
-    monkeypatch.setattr(store._store, "conninfo", "postgresql://127.0.0.1:1/nowhere")
+    monkeypatch.setattr(store._store, "_conninfo", "postgresql://127.0.0.1:1/nowhere")
     run_jobs(app)
     assert [job.refresh().attempts[-1].error_type for job in jobs] == ["BrokerUnavailable"] * 2

@@ -173,7 +173,7 @@ class _OutboxStore(Store):
 
     def _reset(self) -> None:
         super()._reset()
-        self._turning = Side(self.conninfo, self.deadline)
+        self._turning = Side(self._conninfo, self.deadline)
 
     @property
     def sides(self) -> tuple[Side, ...]:

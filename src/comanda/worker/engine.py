@@ -64,7 +64,7 @@ class Engine:
         self._results = executors.results
         self._batching = executors.batching
         self._jobs = JobLog()
-        self._backoff = Backoff(0.1, 5.0)
+        self._backoff = Backoff(0.1, 3.0)  # so that work goes on within 5 s of the store's return
         self._unsettled: list[Outcome] = []
         self._in_doubt = False
         self._returning = False
@@ -230,7 +230,9 @@ class Engine:
             return False
         if self._lost:
             return True
-        idle = not (self._executors.waiting or self._results.has_news() or self._unsettled)
         slots = self._executors.slots
         # An attempt that ignores its time limit ends with this process only: nothing is won by waiting for it.
-        return (idle and slots.busy() <= slots.stuck()) or time.monotonic() >= self._stop_by
+        # The slots are looked at first: whoever gives one back has left its outcome before.
+        ended = slots.busy() <= slots.stuck()
+        left = self._executors.waiting or self._results.has_news() or self._unsettled
+        return (ended and not left) or time.monotonic() >= self._stop_by

@@ -96,7 +96,7 @@ class PostgresCompletion(Completion):
             self._drop()
         connection = self._connection
         if connection is None:
-            connection = self._connection = Connection.connect(self._store.conninfo, **_options(self._store))
+            connection = self._connection = Connection.connect(self._store._conninfo, **_options(self._store))
             self._generation = self._store.generation
         self._begun = True
         with Cursor(connection, row_factory=tuple_row) as cursor:
@@ -142,7 +142,7 @@ class PostgresAsyncCompletion(AsyncCompletion):
             await self._drop()
         if self._connection is None:
             try:
-                self._connection = await AsyncConnection.connect(self._store.conninfo, **_options(self._store))
+                self._connection = await AsyncConnection.connect(self._store._conninfo, **_options(self._store))
             except (psycopg.Error, OSError) as error:
                 raise translate(error, self._store.address, self._store.deadline) from error
             self._generation = self._store.generation
@@ -210,7 +210,7 @@ def _options(store: Store) -> dict[str, Any]:
         "keepalives_interval": 1,
         "keepalives_count": 3,
         "tcp_user_timeout": seconds * 1000,
-        **({} if "application_name" in store.conninfo else {"application_name": "comanda task"}),
+        **({} if "application_name" in store._conninfo else {"application_name": "comanda task"}),
     }
 
 

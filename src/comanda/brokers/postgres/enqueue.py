@@ -172,11 +172,12 @@ def _parameters(items: list[Item]) -> tuple[Value, ...]:
 
 # The names stand in it as numbers: they were committed before, and a caller that reads at an older snapshot need not
 # see them. All values are cast, and the answer is of plain types, whatever the caller's connection makes of others.
-_FOREIGN_GIVEN = """
-WITH moment AS MATERIALIZED (SELECT coalesce({micros}, clock_timestamp()) AS now), given AS MATERIALIZED (
-    SELECT nextval('{ns}.job_numbers') AS n, now, encode(%s::bytea, 'hex')::uuid AS id, %s::integer AS task,
-           %s::integer AS queue, %s::smallint AS rank, coalesce({micros}, now + %s::bigint * interval '1 microsecond')
-           AS due, {micros} AS expires, %s::text AS key, %s::bytea AS options, %s::bytea AS payload
+_MICROS = "(timestamptz 'epoch' + %s::bigint * interval '1 microsecond')"
+_FOREIGN_GIVEN = f"""
+WITH moment AS MATERIALIZED (SELECT coalesce({_MICROS}, clock_timestamp()) AS now), given AS MATERIALIZED (
+    SELECT nextval('{{ns}}.job_numbers') AS n, now, encode(%s::bytea, 'hex')::uuid AS id, %s::integer AS task,
+           %s::integer AS queue, %s::smallint AS rank, coalesce({_MICROS}, now + %s::bigint * interval '1 microsecond')
+           AS due, {_MICROS} AS expires, %s::text AS key, %s::bytea AS options, %s::bytea AS payload
     FROM moment
 )"""
 # Guarantees: the job and its count, exactly if the caller commits. Index: jobs_id_key.
@@ -207,7 +208,6 @@ FROM {ns}.jobs j
 WHERE j.id = encode(%s::bytea, 'hex')::uuid OR j.n = (SELECT n FROM {ns}.keys WHERE key = %s::text)
 ORDER BY j.id <> encode(%s::bytea, 'hex')::uuid LIMIT 1
 """
-_MICROS = "(timestamptz 'epoch' + %s::bigint * interval '1 microsecond')"
 
 
 def foreign_statements(store: Store, names: Names, job: NewJob, now: int | None) -> list[Statement]:
@@ -221,12 +221,8 @@ def foreign_statements(store: Store, names: Names, job: NewJob, now: int | None)
         *(job.unique_key, job.options, job.payload),
     )
     if job.unique_key is None:
-        return [Statement(_foreign(store, _FOREIGN_STORE), values)]
+        return [Statement(store.text(_FOREIGN_STORE)[0], values)]
     return [
-        Statement(_foreign(store, _FOREIGN_STORE_KEYED), values),
-        Statement(_foreign(store, _FOREIGN_ANSWER), (job.id, job.unique_key, job.id)),
+        Statement(store.text(_FOREIGN_STORE_KEYED)[0], values),
+        Statement(store.text(_FOREIGN_ANSWER)[0], (job.id, job.unique_key, job.id)),
     ]
-
-
-def _foreign(store: Store, template: str) -> str:
-    return store.text(template)[0].replace("{micros}", _MICROS)

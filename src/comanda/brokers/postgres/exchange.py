@@ -6,16 +6,20 @@ place, so that no estimate of the planner's decides how jobs are found.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 
 from msgspec import structs
 
+from ...errors import BrokerTimeout
 from ..base import PROMOTION_STEP
 from ..records import MESSAGE, Claimed, Demand, Exchanged, Outcome
 from ..rotation import Rotation
 from . import settling
 from .connection import Row
+from .line import Line, Place
+from .line import values as place_values
 from .names import Names
 from .statements import query
 from .store import Session, Store
@@ -28,7 +32,7 @@ EXPIRY_STEP = 500
 # Index: ready_line.
 _TAKE = """locked AS MATERIALIZED (
     SELECT r.ctid AS place FROM {ns}.ready r
-    WHERE r.queue = {queue}::integer AND {tasks} AND EXISTS (SELECT FROM alive)
+    WHERE r.queue = {queue}::integer AND {tasks} AND EXISTS (SELECT FROM alive) {behind}
     ORDER BY r.rank, r.due, r.n LIMIT {limit}::bigint FOR UPDATE SKIP LOCKED
 ), taken AS (
     DELETE FROM {ns}.ready WHERE ctid = ANY (ARRAY(SELECT place FROM locked))
@@ -51,7 +55,8 @@ _TAKEN_COUNTS = """
     SELECT queue, CASE WHEN late THEN 6 ELSE 2 END, count(*) FROM taken GROUP BY queue, late"""
 # What the worker needs to know, by an index scan for each job (jobs_pkey): a join's plan would depend on sizes.
 _TAKEN = """
-SELECT t.n, j.id, t.fence + 1, t.attempt + 1, t.crashes::integer, t.task, j.payload, j.options, j.enqueued, t.late
+SELECT t.n, j.id, t.fence + 1, t.attempt + 1, t.crashes::integer, t.task, j.payload, j.options, j.enqueued, t.late,
+       t.rank::integer, t.due
 FROM taken t CROSS JOIN LATERAL (
     SELECT id, payload, options, enqueued FROM {ns}.jobs WHERE jobs.n = t.n OFFSET 0
 ) j
@@ -73,16 +78,18 @@ _ALONE = """look AS MATERIALIZED (
                  AND EXISTS (SELECT FROM {ns}.ready r WHERE r.queue = q.n)
            ) AS others,
            (SELECT count(*)::integer FROM {ns}.queues q WHERE NOT q.paused AND q.messages = {messages}::boolean
-               AND ({names}::text[] IS NULL OR q.name = ANY ({names}::text[]))) AS open
+               AND ({names}::text[] IS NULL OR q.name = ANY ({names}::text[]))) AS open,
+           pg_stat_get_dead_tuples('{ns}.ready'::regclass) > 50000 AS crowded
 ), alive AS MATERIALIZED (
     SELECT FROM {ns}.workers
     WHERE n = {owner}::integer AND ended IS NULL AND NOT (SELECT due OR others FROM look)
       AND EXISTS (SELECT FROM {ns}.queues WHERE n = {queue}::integer AND NOT paused)
-      AND EXISTS (SELECT FROM {ns}.ready WHERE queue = {queue}::integer)
+      AND EXISTS (SELECT FROM {ns}.ready r WHERE r.queue = {queue}::integer {behind})
     FOR KEY SHARE
 )"""
-_LOOKED = "(SELECT due::integer + 2 * others::integer + 4 * open FROM look)"
-_CLAIMING = ("owner", "queue", "limit", "messages", "names")
+_LOOKED = "(SELECT due::integer + 2 * others::integer + 4 * crowded::integer + 8 * open FROM look)"
+_CLAIMING = ("owner", "queue", "limit", "messages", "names", "rank", "due", "number")
+_BEHIND = "AND (r.rank, r.due, r.n) > ({rank}::smallint, {due}::timestamptz, {number}::bigint)"
 
 _CLAIM = query(
     f"""
@@ -90,8 +97,8 @@ WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)
     INSERT INTO {{ns}}.counts (queue, state, jobs) {_TAKEN_COUNTS}
 )
 ({_TAKEN})
-UNION ALL SELECT NULL, NULL, 0, NULL, NULL, {_LOOKED}, NULL, NULL, NULL, NULL FROM quick
-""",
+UNION ALL SELECT NULL, NULL, 0, NULL, NULL, {_LOOKED}, NULL, NULL, NULL, NULL, NULL, NULL FROM quick
+""".replace("{behind}", _BEHIND),
     *_CLAIMING,
 )
 _EXCHANGE = query(
@@ -100,8 +107,9 @@ WITH {settling.SUCCEED}, {_ALONE}, {_TAKE}, counted AS (
     INSERT INTO {{ns}}.counts (queue, state, jobs) {settling.SUCCESS_COUNTS} UNION ALL {_TAKEN_COUNTS}
 )
 ({_TAKEN})
-UNION ALL SELECT NULL, NULL, {settling.HOW_MANY}, NULL, NULL, {_LOOKED}, {settling.WHICH}, NULL, NULL, NULL
-""",
+UNION ALL
+SELECT NULL, NULL, {settling.HOW_MANY}, NULL, NULL, {_LOOKED}, {settling.WHICH}, NULL, NULL, NULL, NULL, NULL
+""".replace("{behind}", _BEHIND),
     *_CLAIMING,
     *settling.SUCCESSES,
 )
@@ -109,7 +117,7 @@ _TAKE_FROM = query(
     f"""
 WITH alive AS (SELECT), {_TAKE}, counted AS (INSERT INTO {{ns}}.counts (queue, state, jobs) {_TAKEN_COUNTS})
 {_TAKEN}
-""",
+""".replace("{behind}", ""),
     *("owner", "queue", "limit"),
 )
 
@@ -152,6 +160,7 @@ class Exchange:
         self._names = names
         self._rotation = Rotation()
         self._alone: dict[_Kind, Queue] = {}
+        self._lines: dict[int, Line] = {}
 
     def run(self, owner: int, outcomes: Sequence[Outcome], demand: Demand) -> Exchanged:
         """Settle and claim: in one statement where the outcomes are successes and one queue has all the work."""
@@ -185,19 +194,33 @@ class Exchange:
 
     def _at_once(self, owner: int, plain: list[Outcome], demand: Demand, queue: Queue) -> tuple[Exchanged, bool]:
         """Settle successes and claim from one queue; also return whether that was all there is to do."""
-        names = None if demand.queues is None else texts(demand.queues)
-        values = (int4(owner), int4(queue[0]), int8(demand.limit), bool_(MESSAGE in demand.tasks), names)
-        tasks = self._names.task_list(demand.tasks)
-        if plain:
-            rows = self._store.run(_for_tasks(_EXCHANGE, tasks), *values, *settling.success_values(plain))
-        else:
-            rows = self._store.run(_for_tasks(_CLAIM, tasks), *values)
+        line = self._lines.setdefault(queue[0], Line())
+        start = line.start
+        began = time.monotonic()
+        try:
+            rows = self._ask(owner, plain, demand, queue[0], start)
+        except BrokerTimeout:
+            if not line.give_up(start):
+                raise
+            start = line.start
+            rows = self._ask(owner, plain, demand, queue[0], start)
         looked, which = rows[-1][5], rows.pop()[6]
+        last = (rows[-1][10], rows[-1][11], rows[-1][0]) if rows else None
+        line.note(start, time.monotonic() - began, is_crowded=bool(looked & 4), last=last)
         claimed = self._claimed(queue[1], rows)
-        more, queues = looked & 3, looked >> 2
+        more, queues = looked & 3, looked >> 3
         if not more:
             self._rotation.pass_by(queues, strict=demand.strict)
         return Exchanged(settling.refused_of(plain, which), claimed), not more and len(claimed) == len(rows)
+
+    def _ask(self, owner: int, plain: list[Outcome], demand: Demand, queue: int, start: Place) -> list[Row]:
+        names = None if demand.queues is None else texts(demand.queues)
+        values = (int4(owner), int4(queue), int8(demand.limit), bool_(MESSAGE in demand.tasks), names)
+        tasks = self._names.task_list(demand.tasks)
+        if plain:
+            parameters = (*values, *place_values(start), *settling.success_values(plain))
+            return self._store.run(_for_tasks(_EXCHANGE, tasks), *parameters)
+        return self._store.run(_for_tasks(_CLAIM, tasks), *values, *place_values(start))
 
     # -- step by step -------------------------------------------------------------------------------------------
 
@@ -253,7 +276,7 @@ class Exchange:
         tasks = {number: self._names.task_name(number) for number in {row[5] for row in rows}}
         return [
             Claimed(n, id_, fence, attempt, crashes, tasks[task], queue, payload, options, enqueued + EPOCH)
-            for n, id_, fence, attempt, crashes, task, payload, options, enqueued, late in rows
+            for n, id_, fence, attempt, crashes, task, payload, options, enqueued, late, _, _ in rows
             if not late
         ]
 

@@ -68,7 +68,7 @@ class Store:
         self.namespace = namespace
         self.deadline = deadline
         self.generation = 0
-        self.conninfo = conninfo
+        self._conninfo = conninfo
         self._clock = clock
         self._is_current = False
         self.text = lru_cache(maxsize=None)(self._text_of)
@@ -76,9 +76,9 @@ class Store:
         _stores.add(self)
 
     def _reset(self) -> None:
-        self.writing = Side(self.conninfo, self.deadline)
-        self.reading = Side(self.conninfo, self.deadline)
-        self.aside = Side(self.conninfo, self.deadline)
+        self.writing = Side(self._conninfo, self.deadline)
+        self.reading = Side(self._conninfo, self.deadline)
+        self.aside = Side(self._conninfo, self.deadline)
 
     def _text_of(self, template: str) -> tuple[str, bool]:
         """Return a statement as the server takes it, and whether its first parameter is the present."""
@@ -111,7 +111,7 @@ class Store:
         """Return a connection of the caller's own, with comanda's errors."""
         self.open()
         try:
-            return Connection(self.conninfo, self.deadline)
+            return Connection(self._conninfo, self.deadline)
         except (psycopg.Error, OSError, NoAnswer) as error:
             raise self._translated(error) from error
 

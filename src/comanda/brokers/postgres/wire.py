@@ -28,6 +28,11 @@ def bool_(value: bool) -> Value:
     return b"\x01" if value else b"\x00"
 
 
+def int2(value: int) -> Value:
+    """Return a smallint."""
+    return pack(">h", value)
+
+
 def int4(value: int | None) -> Value:
     """Return an integer."""
     return None if value is None else pack(">i", value)
