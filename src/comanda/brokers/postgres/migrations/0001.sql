@@ -153,4 +153,5 @@ CREATE TABLE {ns}.operations (
 CREATE TABLE {ns}.counts (queue integer NOT NULL, state smallint NOT NULL, jobs bigint NOT NULL)
     WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, vacuum_truncate = off);
 
-INSERT INTO {ns}.meta VALUES ('schema', 1), ('oldest_client', 1);
+-- store: tells this store from others for whoever needs a name for it on a host.
+INSERT INTO {ns}.meta VALUES ('schema', 1), ('oldest_client', 1), ('store', floor(random() * 2147483647));
