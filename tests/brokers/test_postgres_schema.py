@@ -44,7 +44,7 @@ def test_an_older_schema_is_refused_with_what_to_run(broker: PostgresBroker, mon
     broker.open()
     broker.close()
     monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
-    later = PostgresBroker(broker._store.conninfo, namespace=broker.namespace)
+    later = PostgresBroker(broker._store._conninfo, namespace=broker.namespace)
     with pytest.raises(SchemaMismatch, match="run `comanda db migrate`"):
         later.open()
     later.close()
