@@ -11,6 +11,10 @@
 
 CREATE SEQUENCE {ns}.job_numbers AS bigint;
 
+-- Wake-ups counted, for those who cannot LISTEN.
+CREATE SEQUENCE {ns}.rings_work AS bigint;
+CREATE SEQUENCE {ns}.rings_change AS bigint;
+
 CREATE TABLE {ns}.meta (key text PRIMARY KEY, value integer NOT NULL);
 
 CREATE TABLE {ns}.tasks (n integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE);
