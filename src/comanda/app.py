@@ -16,7 +16,7 @@ from .brokers.records import Enqueued, JobFilter, NewJob
 from .clock import Clock, Micros, SystemClock
 from .codec import Codec
 from .codec.results import ResultCodec
-from .errors import ConfigurationError, DuplicateJob, JobNotFound
+from .errors import ConfigurationError, DuplicateJob, JobNotFound, NotSupported
 from .ids import from_text, to_text
 from .job import Job, handle
 from .loops import forbid_in_loop
@@ -39,9 +39,10 @@ R = TypeVar("R")
 class Comanda:
     """The tasks of an application and the store its jobs live in.
 
-    `url` names the store (sqlite:///file, sqlite+apsw:///file, memory://; default: COMANDA_URL); nothing is opened
-    before the first use. `modules` lists modules whose plain functions may be enqueued without a decorator. Further
-    keywords are the fields of `comanda.settings.Settings`; unknown ones raise UnknownOption.
+    `url` names the store (sqlite:///file, sqlite+apsw:///file, postgresql://…, redis://…, memory://; default:
+    COMANDA_URL); nothing is opened before the first use. `modules` lists modules whose plain functions may be enqueued
+    without a decorator. Further keywords are the fields of `comanda.settings.Settings`; unknown ones raise
+    UnknownOption.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Comanda:
         retry: Retry | None = None,
         timeout: float | timedelta | None = None,
         isolate: bool = False,
+        transactional: bool = False,
         codec: Codec | None = None,
         payload_limit: int | None = None,
         result_limit: int | None = None,
@@ -85,9 +87,11 @@ class Comanda:
 
         `name`: what is stored with its jobs (default: module.qualname); `aliases`: former names, so that jobs enqueued
         before a rename still run. `retry`: default 5 attempts. `timeout` in seconds or timedelta: none by default.
-        `isolate`: each job in a process of its own, killed when it overruns. `codec`: how arguments and results become
-        bytes (default: JSON by annotations). Raises ConfigurationError for a function that no worker could find, an
-        annotation that cannot be encoded, or an option that does not fit.
+        `isolate`: each job in a process of its own, killed when it overruns. `transactional`: its writes on
+        `current_job().connection` and its completion commit together, where the queue is in the same database.
+        `codec`: how arguments and results become bytes (default: JSON by annotations). Raises ConfigurationError for a
+        function that no worker could find, an annotation that cannot be encoded, or an option that does not fit;
+        NotSupported for one that the store cannot keep.
         """
         if function is not None:
             return self._add(function, options)
@@ -164,7 +168,7 @@ class Comanda:
         connection = task.options.connection
         if connection is None:
             return self.receipt(task, job, self.producer.enqueue((job,))[0])
-        stored = transactions.enqueue_on(self.broker, connection, job, self.runtime.lookout.expect)
+        stored = transactions.enqueue_on(self._ledger(task), connection, job, self.runtime.lookout.expect)
         return self.receipt(task, job, stored)
 
     async def asend(self, task: Task[..., R], job: NewJob) -> Job[R]:
@@ -172,8 +176,18 @@ class Comanda:
         connection = task.options.connection
         if connection is None:
             return self.receipt(task, job, (await self.producer.aenqueue((job,)))[0])
-        stored = await transactions.aenqueue_on(self.broker, connection, job, self.runtime.lookout.expect)
+        stored = await transactions.aenqueue_on(self._ledger(task), connection, job, self.runtime.lookout.expect)
         return self.receipt(task, job, stored)
+
+    def _ledger(self, task: Task[..., Any]) -> transactions.Ledger:
+        """Return where the caller's transaction writes; raise NotSupported for what cannot be known there."""
+        outbox = self.runtime.outbox
+        if outbox is not None and task.options.on_conflict == "reject":
+            raise NotSupported(
+                "on_conflict='reject' with an outbox: whether the key is held is known only when the job reaches the "
+                "broker; leave it out, and the job is dropped there if another one holds its key"
+            )
+        return outbox or self.broker
 
     def receipt(self, task: Task[..., R], job: NewJob, stored: Enqueued) -> Job[R]:
         """Return the handle of what the broker stored; raise its error, or DuplicateJob when the policy rejects."""
@@ -237,7 +251,7 @@ class Comanda:
     def transaction(self) -> AbstractContextManager[Any]:
         """Open a write transaction on the store's file: `with app.transaction() as connection:`.
 
-        Yields the driver's connection (sqlite3 or apsw): execute application SQL on it and enqueue with
+        Yields the driver's connection (sqlite3, apsw or psycopg): execute application SQL on it and enqueue with
         `using(connection=connection)`; all of it commits together. Any other write to the store waits until the body
         has ended; one from inside it raises ConfigurationError. Raises NotSupported on memory://.
         """

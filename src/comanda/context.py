@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
+from typing import Any
 
 from .brokers.records import Claimed
 from .clock import to_datetime
@@ -18,7 +20,7 @@ class CurrentJob:
     lease (R41).
     """
 
-    __slots__ = ("_claimed", "cancelled", "lost", "secrets")
+    __slots__ = ("_claimed", "begin", "cancelled", "lost", "secrets")
 
     def __init__(self, claimed: Claimed, secrets: tuple[str, ...] = ()) -> None:
         self._claimed = claimed
@@ -27,6 +29,8 @@ class CurrentJob:
         self.lost = False
         """True once this worker no longer holds the job: its result will be refused."""
         self.secrets = secrets
+        self.begin: Callable[[], Any] | None = None
+        """Begins the transaction of a task with `transactional=True`, while it runs in a worker."""
 
     @property
     def id(self) -> str:
@@ -57,6 +61,20 @@ class CurrentJob:
     def enqueued_at(self) -> datetime:
         """When the job was enqueued (aware, UTC)."""
         return to_datetime(self._claimed.enqueued_at)
+
+    @property
+    def connection(self) -> Any:
+        """The driver's connection of a task with `transactional=True`, inside a transaction that the first use begins.
+
+        It commits together with the job's completion when the function returns, and is rolled back when it raises or
+        this worker has lost the job. Raises ConfigurationError in other tasks, BrokerError when the store fails.
+        """
+        if self.begin is None:
+            raise ConfigurationError(
+                f"{self.task} has no connection: declare it with @app.task(transactional=True), and use "
+                "current_job().connection only while it runs"
+            )
+        return self.begin()
 
 
 running: ContextVar[CurrentJob | None] = ContextVar("comanda_current_job", default=None)

@@ -8,19 +8,39 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
-from .brokers.base import Broker
 from .errors import ComandaError
 from .joining import join
 
 _FIRST, _LONGEST, _TOTAL = 0.001, 0.1, 5.0
 
+_BUSY = 0.01
+"""Seconds that a job may wait for the next look when others are sought already: at 2,000 commits a second, a look for
+each of them would cost as much as they do."""
+
+_AT_ONCE = 100
+"""Ids in one look at most, the latest: a transaction may hold thousands of jobs, and one of them tells of all."""
+
+
+class Place(Protocol):
+    """Where the jobs are to appear: a broker or an outbox."""
+
+    def states(self, ids: Sequence[bytes]) -> Collection[bytes]:
+        """Return those of the ids that are there."""
+        ...
+
+    def ring(self) -> None:
+        """Wake those who wait for them."""
+        ...
+
 
 class Lookout:
     """Rings once jobs that were enqueued on a caller's connection have become visible."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._reset()
 
     def _reset(self) -> None:
@@ -33,9 +53,11 @@ class Lookout:
         """Look for this job from now on."""
         with self._changed:
             self._sought[job_id] = time.monotonic() + _TOTAL
-            self._pause = _FIRST
-            self._changed.notify()
+            if self._pause > _BUSY:
+                self._pause = _FIRST
+                self._changed.notify()
             if self._thread is None:
+                self._pause = _FIRST
                 self._thread = threading.Thread(target=self._serve, name="comanda-lookout", daemon=True)
                 self._thread.start()
 
@@ -61,16 +83,16 @@ class Lookout:
                 if not self._sought:
                     self._thread = None
                     return
-                wanted = list(self._sought)
+                wanted = list(self._sought)[-_AT_ONCE:]
             self._look(wanted)
 
     def _look(self, wanted: list[bytes]) -> None:
         try:
-            found = self._broker.states(wanted)
+            found = self._place.states(wanted)
         except ComandaError:  # only a hint: the workers' poll finds the job
             return
         if found:
-            self._broker.ring()
+            self._place.ring()
             with self._changed:
                 for job_id in found:
                     self._sought.pop(job_id, None)

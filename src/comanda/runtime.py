@@ -14,6 +14,8 @@ from .arrivals import Arrivals
 from .brokers.base import Broker
 from .brokers.factory import Opening, open_broker
 from .lookout import Lookout
+from .outbox.base import Outbox
+from .outbox.factory import open_outbox
 from .producer import Producer
 from .watcher import Watcher
 
@@ -66,8 +68,18 @@ class Runtime:
 
     @property
     def lookout(self) -> Lookout:
-        """What wakes workers after somebody else's commit."""
-        return self._part("lookout", lambda: Lookout(self.broker))
+        """What wakes workers, or relays, after somebody else's commit."""
+        return self._part("lookout", lambda: Lookout(self.ledger))
+
+    @property
+    def outbox(self) -> Outbox | None:
+        """The outbox, None without one. Raises ConfigurationError when its URL cannot be understood."""
+        return self._part("outbox", self._open_outbox) if self._settings.outbox else None
+
+    @property
+    def ledger(self) -> Broker | Outbox:
+        """Where a caller's transaction writes its jobs: the outbox if there is one, else the store itself."""
+        return self.outbox or self.broker
 
     @property
     def membership(self) -> Membership:
@@ -112,6 +124,11 @@ class Runtime:
         opening = Opening(namespace=settings.namespace, clock=self._clock, deadline=settings.deadline)
         return open_broker(settings.url, opening)
 
+    def _open_outbox(self) -> Outbox:
+        settings = self._settings
+        opening = Opening(namespace=settings.namespace, clock=self._clock, deadline=settings.deadline)
+        return open_outbox(settings.outbox, opening)
+
     def _join(self) -> Membership:
         from .membership import Membership
 
@@ -120,6 +137,14 @@ class Runtime:
 
 def _close(parts: dict[str, _Part]) -> None:
     with ExitStack() as closing:
-        for name in ("broker", "producer", "lookout", "watcher", "membership", "arrivals"):  # the last goes first
+        for name in (
+            "broker",
+            "outbox",
+            "producer",
+            "lookout",
+            "watcher",
+            "membership",
+            "arrivals",
+        ):  # the last goes first
             if name in parts:
                 closing.callback(parts[name].close)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from .errors import ConfigurationError, UnknownOption
+from .outbox.factory import check_url
 
 _DAY = 86_400.0
 
@@ -29,9 +30,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What an app runs with. Times are seconds, sizes bytes."""
 
     url: str = ""
-    """Where jobs live: sqlite:///file, sqlite+apsw:///file, memory://."""
+    """Where jobs live: sqlite:///file, sqlite+apsw:///file, postgresql://…, redis://…, memory://."""
     namespace: str = "comanda"
-    """Prefix of the tables: several apps may share a store."""
+    """Several apps may share a store: prefix of the tables, PostgreSQL's schema, prefix and hash tag of Redis keys."""
+    outbox: str = ""
+    """The application's database, when jobs live elsewhere: sqlite:///file, postgresql://…"""
     concurrency: int = 8
     """Jobs that one child runs at a time."""
     processes: int = 1
@@ -76,6 +79,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 f"lease ({self.lease:g} s) must be at least twice heartbeat ({self.heartbeat:g} s): "
                 "a single late renewal would cost a healthy worker its jobs"
             )
+        self._check_words()
+
+    def _check_words(self) -> None:
+        if self.outbox:
+            check_url(self.outbox)
         if not _is_namespace(self.namespace):
             raise ConfigurationError(f"namespace {self.namespace!r} must be a-z, 0-9 and _, 1 to 30, starting with a-z")
         if self.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):

@@ -17,12 +17,11 @@ try:
 except ImportError:
     raise MissingExtra("sqlalchemy", "comanda.sqlalchemy") from None
 
-from .brokers.base import Broker
 from .brokers.records import Enqueued, NewJob
 from .brokers.sqlite import library
 from .brokers.statements import Statement
 from .runners import checks, steps
-from .transactions import AfterCommit
+from .transactions import AfterCommit, Ledger
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -51,28 +50,28 @@ def prepare(engine: Engine | AsyncEngine) -> None:
         cursor.close()
 
 
-def enqueue(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
+def enqueue(ledger: Ledger, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Run the enqueue in the transaction of a Connection or Session."""
     connection = _unscoped(connection)
     if hasattr(connection, "run_sync"):
         raise TypeError(f"an {type(connection).__name__} needs await task.using(connection=…).aenqueue(…)")
     if isinstance(connection, Session):
-        return _on_session(broker, connection, job, after_commit)
+        return _on_session(ledger, connection, job, after_commit)
     if isinstance(connection, Connection):
-        return _on_connection(broker, connection, job, after_commit)
+        return _on_connection(ledger, connection, job, after_commit)
     raise ConfigurationError(
         f"connection= takes a SQLAlchemy Connection or Session with its open transaction, got "
         f"{type(connection).__name__}; begin one: with engine.begin() as connection"
     )
 
 
-async def aenqueue(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
+async def aenqueue(ledger: Ledger, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Run the enqueue in the transaction of an AsyncConnection or AsyncSession, or of a sync one."""
     connection = _unscoped(connection)
     if hasattr(connection, "run_sync"):
-        stored: Enqueued = await connection.run_sync(lambda sync: enqueue(broker, sync, job, after_commit))
+        stored: Enqueued = await connection.run_sync(lambda sync: enqueue(ledger, sync, job, after_commit))
         return stored
-    return enqueue(broker, connection, job, after_commit)
+    return enqueue(ledger, connection, job, after_commit)
 
 
 def _unscoped(connection: Any) -> Any:
@@ -80,29 +79,56 @@ def _unscoped(connection: Any) -> Any:
     return connection() if hasattr(connection, "registry") and callable(connection) else connection
 
 
-def _on_session(broker: Broker, session: Session, job: NewJob, after_commit: AfterCommit) -> Enqueued:
+def _on_session(ledger: Ledger, session: Session, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     session.flush()
-    stored = _run(broker, session.connection(), job)
+    stored = _run(ledger, session.connection(), job)
     if stored.created:
         _announce(session, "after_commit", "after_rollback", lambda: after_commit(job.id))
     return stored
 
 
-def _on_connection(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
-    stored = _run(broker, connection, job)
+def _on_connection(ledger: Ledger, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
+    stored = _run(ledger, connection, job)
     if stored.created:
         # SQLAlchemy announces the commit just before it happens, and `after_commit` looks until it has.
         _announce(connection, "commit", "rollback", lambda: after_commit(job.id))
     return stored
 
 
-def _run(broker: Broker, connection: Connection, job: NewJob) -> Enqueued:
-    if connection.dialect.name != "sqlite":
+def _run(ledger: Ledger, connection: Connection, job: NewJob) -> Enqueued:
+    if connection.dialect.name == "sqlite":
+        return _run_on_sqlite(ledger, connection, job)
+    if connection.dialect.name == "postgresql":
+        return _run_on_postgres(ledger, connection, job)
+    raise ConfigurationError(
+        f"the connection is to {connection.dialect.name}, where no queue and no outbox of comanda can be: "
+        "one transaction cannot span two databases"
+    )
+
+
+def _run_on_postgres(ledger: Ledger, connection: Connection, job: NewJob) -> Enqueued:
+    if isinstance(ledger, checks.SQLiteLedger):
         raise ConfigurationError(
-            f"the connection is to {connection.dialect.name}, but the queue lives in SQLite: "
+            f"the connection is to postgresql, but {checks.noun(ledger)} lives in SQLite: "
             "one transaction cannot span two databases"
         )
-    store = checks.sqlite_broker(broker, library.STANDARD)
+    if connection.dialect.driver not in ("psycopg", "psycopg_async"):
+        raise ConfigurationError(
+            f"the engine uses the driver {connection.dialect.driver}: comanda enqueues through psycopg 3, sync or "
+            "async, create_engine('postgresql+psycopg://…')"
+        )
+    from .runners import postgres
+
+    store = postgres.postgres_ledger(ledger)
+
+    def run(statement: Statement) -> steps.Rows:
+        return list(connection.exec_driver_sql(statement.sql, statement.parameters))
+
+    return steps.drive(postgres.enqueue(store, connection.connection.driver_connection, job), run)
+
+
+def _run_on_sqlite(ledger: Ledger, connection: Connection, job: NewJob) -> Enqueued:
+    store = checks.sqlite_ledger(ledger, library.STANDARD)
 
     def run(statement: Statement) -> steps.Rows:
         try:

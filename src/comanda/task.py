@@ -52,6 +52,7 @@ class Task(Generic[P, R]):
         retry: Retry,
         timeout: float | timedelta | None = None,
         isolate: bool = False,
+        transactional: bool = False,
         codec: Codec | None = None,
         payload_limit: int,
         result_limit: int,
@@ -64,6 +65,7 @@ class Task(Generic[P, R]):
         self.retry = retry
         self.timeout = None if timeout is None else check_timeout(timeout)
         self.isolate = isolate
+        self.transactional = transactional
         self.is_async = inspect.iscoroutinefunction(function)
         self.codec = ArgumentCodec(
             function, codec=codec, payload_limit=payload_limit, result_limit=result_limit, name=name

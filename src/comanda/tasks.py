@@ -9,12 +9,13 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from .codec import Codec, check_codec
-from .errors import ConfigurationError, UnknownOption
+from .errors import ConfigurationError, NotSupported, UnknownOption
 from .job import Job
 from .options import JobOptions, Options, UsingOptions, check_priority, check_queue, check_retry
 from .options import encode as encode_options
 from .retry import DEFAULT, Retry
 from .task import AsyncTask, SyncTask, Task, name_of
+from .transactions import check_completion
 
 if TYPE_CHECKING:
     from .app import Comanda
@@ -50,6 +51,7 @@ def _make(
     retry: Retry | None = None,
     timeout: float | timedelta | None = None,
     isolate: bool = False,
+    transactional: bool = False,
     codec: Codec | None = None,
     payload_limit: int | None = None,
     result_limit: int | None = None,
@@ -58,7 +60,7 @@ def _make(
         check_codec(codec)
     stored = JobOptions(content_type=None if codec is None else codec.content_type)
     kind = AsyncTask if inspect.iscoroutinefunction(function) else SyncTask
-    return kind(
+    task: Task[..., Any] = kind(
         app,
         function,
         name=_check_name(name) if name is not None else name_of(function),
@@ -66,11 +68,26 @@ def _make(
         retry=DEFAULT if retry is None else check_retry(retry),
         timeout=timeout,
         isolate=isolate,
+        transactional=transactional,
         codec=codec,
         payload_limit=_check_limit("payload_limit", payload_limit, app.settings.payload_limit),
         result_limit=_check_limit("result_limit", result_limit, app.settings.result_limit),
         options=Options(queue=check_queue(queue), priority=check_priority(priority), stored=encode_options(stored)),
     )
+    if transactional:
+        _check_transactional(app, task)
+    return task
+
+
+def _check_transactional(app: Comanda, task: Task[..., Any]) -> None:
+    """Refuse what cannot be done, here if the store is known already; else the worker does it when it starts."""
+    if task.isolate:
+        raise NotSupported(
+            f"{task.name}: transactional=True and isolate=True exclude each other: the process of an isolated job "
+            "is not the worker that holds its lease, so it cannot complete it. Leave one of them out"
+        )
+    if app.url:
+        check_completion(app.broker, task)
 
 
 def _check_name(name: Any) -> str:

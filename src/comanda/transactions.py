@@ -11,12 +11,19 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .brokers.base import Broker, Capability
 from .brokers.records import Enqueued, NewJob
 from .errors import ConfigurationError, NotSupported
+from .outbox.base import Outbox
 from .shield import lowered
+
+if TYPE_CHECKING:
+    from .task import Task
+
+Ledger = Broker | Outbox
+"""What a caller's transaction can write a job into."""
 
 AfterCommit = Callable[[bytes], None]
 """Called with a job's id when its transaction may have been committed, or is about to be."""
@@ -25,11 +32,11 @@ AfterCommit = Callable[[bytes], None]
 class Runner(Protocol):
     """How statements run on one kind of connection: a module of `comanda.runners` or an integration."""
 
-    def enqueue(self, broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
+    def enqueue(self, ledger: Ledger, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
         """Run the enqueue and say what was stored; raise NotInTransaction without a transaction."""
         ...
 
-    async def aenqueue(self, broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
+    async def aenqueue(self, ledger: Ledger, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
         """The same on a connection of an async driver, or on a sync one from a coroutine."""
         ...
 
@@ -38,35 +45,53 @@ _RUNNERS = {
     "sqlite3": "comanda.runners.sqlite3",
     "apsw": "comanda.runners.apsw",
     "aiosqlite": "comanda.runners.aiosqlite",
+    "psycopg": "comanda.runners.psycopg",
     "sqlalchemy": "comanda.sqlalchemy",
 }
 """Root package of the connection's class to the module that knows it; imported only when one is handed in."""
 
 
-def enqueue_on(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
+def enqueue_on(ledger: Ledger, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Enqueue one job on `connection`; it exists exactly if the caller commits."""
-    return _runner(broker, connection).enqueue(broker, connection, job, after_commit)
+    return _runner(ledger, connection).enqueue(ledger, connection, job, after_commit)
 
 
-async def aenqueue_on(broker: Broker, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
+async def aenqueue_on(ledger: Ledger, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """The same from a coroutine."""
-    return await _runner(broker, connection).aenqueue(broker, connection, job, after_commit)
+    return await _runner(ledger, connection).aenqueue(ledger, connection, job, after_commit)
 
 
-def _runner(broker: Broker, connection: Any) -> Runner:
-    if Capability.TRANSACTIONAL_ENQUEUE not in broker.capabilities:
+def _runner(ledger: Ledger, connection: Any) -> Runner:
+    if isinstance(ledger, Broker) and Capability.TRANSACTIONAL_ENQUEUE not in ledger.capabilities:
         raise NotSupported(
-            f"{type(broker).__name__} is not in the application's database, so it cannot enqueue in its transaction: "
-            "leave connection= out, or use a sqlite:/// URL on the application's file"
+            f"{type(ledger).__name__} is not in the application's database, so it cannot enqueue in its transaction: "
+            "leave connection= out, give the app an outbox in that database, outbox='sqlite:///shop.db', or use the "
+            "database's own URL for the queue"
         )
     for kind in inspect.getmro(type(connection)):
         module = _RUNNERS.get(kind.__module__.partition(".")[0])
         if module is not None:
             return cast(Runner, importlib.import_module(module))
     raise ConfigurationError(
-        "connection= takes a sqlite3, apsw, aiosqlite or SQLAlchemy connection or session, "
+        "connection= takes a sqlite3, apsw, aiosqlite, psycopg or SQLAlchemy connection or session, "
         f"got {type(connection).__name__}"
     )
+
+
+def check_completion(broker: Broker, task: Task[..., Any]) -> None:
+    """Raise NotSupported for a transactional task that the broker's jobs cannot complete in their own transaction."""
+    if not task.transactional:
+        return
+    if Capability.TRANSACTIONAL_COMPLETION not in broker.capabilities:
+        raise NotSupported(
+            f"{task.name}: transactional=True needs the queue in the application's database, where its writes and its "
+            f"completion can commit together; {type(broker).__name__} is not: use sqlite:///… or postgresql://…"
+        )
+    if task.is_async and Capability.ASYNC_COMPLETION not in broker.capabilities:
+        raise NotSupported(
+            f"{task.name}: transactional=True on {type(broker).__name__} is for synchronous tasks, since its driver "
+            "would block the event loop: declare it with def, and it runs on a thread"
+        )
 
 
 class _Mark:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import drain, enqueue, latency, machine, run
+from benchmarks import drain, enqueue, latency, machine, run, transactions
 from benchmarks.bare import sqlite_drain
 from benchmarks.store import SCHEMES, STORES
 
@@ -35,6 +35,11 @@ def test_all_ways_to_enqueue_are_measured_and_lose_nothing(tmp_path: Path, libra
 def test_latency_is_measured_from_enqueue_to_start_and_to_the_result(tmp_path: Path) -> None:
     figures = latency.measure("apsw", jobs=20, idle=0.01, pause=0.0, directory=tmp_path)
     assert 0 < figures["start_p50_ms"] < figures["result_p50_ms"]
+
+
+def test_an_enqueue_in_the_caller_s_transaction_is_measured_beside_a_plain_row() -> None:
+    figures = transactions.measure(rounds=1, transactions=2)
+    assert figures["ratio"] == figures["job"] / figures["row"] > 0
 
 
 def test_the_table_shows_each_figure_with_its_floor(tmp_path: Path) -> None:

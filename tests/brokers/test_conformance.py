@@ -10,7 +10,13 @@ import pytest
 from comanda.brokers.memory import MemoryBroker
 from comanda.brokers.postgres import PostgresBroker
 from comanda.brokers.sqlite import SQLiteBroker
-from comanda.testing.conformance import BrokerConformance, BrokerFactory, Durability, TransactionalEnqueue
+from comanda.testing.conformance import (
+    BrokerConformance,
+    BrokerFactory,
+    Durability,
+    TransactionalCompletion,
+    TransactionalEnqueue,
+)
 from comanda.testing.conformance.claiming import Claiming
 from comanda.testing.conformance.enqueueing import Enqueueing
 from comanda.testing.conformance.operating import Operating
@@ -26,7 +32,7 @@ class TestMemory(BrokerConformance):
         return MemoryBroker
 
 
-class TestSQLite(BrokerConformance, Durability, TransactionalEnqueue):
+class TestSQLite(BrokerConformance, Durability, TransactionalEnqueue, TransactionalCompletion):
     """The interpreter's own SQLite."""
 
     @pytest.fixture
@@ -34,7 +40,7 @@ class TestSQLite(BrokerConformance, Durability, TransactionalEnqueue):
         return lambda clock: SQLiteBroker(tmp_path / "jobs.db", clock=clock)
 
 
-class TestSQLiteWithApsw(BrokerConformance, Durability, TransactionalEnqueue):
+class TestSQLiteWithApsw(BrokerConformance, Durability, TransactionalEnqueue, TransactionalCompletion):
     """The SQLite that apsw brings."""
 
     @pytest.fixture
@@ -42,7 +48,7 @@ class TestSQLiteWithApsw(BrokerConformance, Durability, TransactionalEnqueue):
         return lambda clock: SQLiteBroker(tmp_path / "jobs.db", library_name="apsw", clock=clock)
 
 
-class TestPostgres(BrokerConformance, Durability, TransactionalEnqueue):
+class TestPostgres(BrokerConformance, Durability, TransactionalEnqueue, TransactionalCompletion):
     """A real server; each test has a schema of its own in it."""
 
     @pytest.fixture

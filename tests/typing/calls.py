@@ -12,7 +12,7 @@ from typing import Any, assert_type
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from comanda import Attempt, Comanda, Job, Message, MessageQueue, Retry, Secret, State, Task
+from comanda import Attempt, Comanda, Job, Message, MessageQueue, Retry, Secret, State, Task, current_job
 from comanda.sqlalchemy import prepare
 from comanda.task import Call
 from comanda.testing import assert_enqueued, enqueued, inline, run_jobs
@@ -34,6 +34,12 @@ async def shout(text: str, *, times: int = 1) -> list[str]:
 def log_in(password: Secret[str]) -> None: ...
 
 
+@app.task(transactional=True)
+def record(count: int) -> str:
+    current_job().connection.execute("INSERT INTO counts VALUES (?)", (count,))
+    return str(count)
+
+
 def plain(count: int) -> str:
     return str(count)
 
@@ -41,6 +47,7 @@ def plain(count: int) -> str:
 def synchronous_callers() -> None:
     assert_type(add(1, 2), int)
     assert_type(add.enqueue(1, right=2), Job[int])
+    assert_type(record.enqueue(1), Job[str])
     assert_type(add.enqueue(1).result(timeout=1), int)
     assert_type(shout.enqueue("hi", times=2), Job[list[str]])
     assert_type(app.enqueue(plain, 3), Job[str])

@@ -14,6 +14,7 @@ from comanda.worker.attempt import Attempt
 from comanda.worker.engine import Engine
 from comanda.worker.executors import Executors
 from comanda.worker.presence import Presence
+from comanda.worker.transactional import Transactional
 
 SOON = 10.0
 """Seconds within which anything here happens; only a failing test waits as long."""
@@ -46,6 +47,7 @@ class Working:
             wake_broker=self.broker.wake,
             on_stuck=on_stuck,
             patience=patience,
+            transactional=Transactional(self.broker, self.owner),
         )
         self.engine = Engine(self.broker, self.owner, self.tasks, self.executors, **options)
         self.left: list[Claimed] = []

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..errors import NotSupported
+from .completion import AsyncCompletion, Completion
 from .records import (
     Beat,
     Claimed,
@@ -58,6 +59,9 @@ class Capability(StrEnum):
     CROSS_PROCESS = "cross_process"
     TRANSACTIONAL_ENQUEUE = "transactional_enqueue"
     BACKUP = "backup"
+    TRANSACTIONAL_COMPLETION = "transactional_completion"
+    ASYNC_COMPLETION = "async_completion"
+    """Transactional completion for coroutines as well."""
 
 
 class Broker(ABC):
@@ -137,6 +141,14 @@ class Broker(ABC):
     def settle(self, owner: int, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Write outcomes durably; return those refused because the job had moved on."""
         return self.exchange(owner, outcomes, Demand(limit=0, tasks=frozenset())).refused
+
+    def completion(self) -> Completion:
+        """Return a connection of its own on which tasks write and complete in one transaction (guarantee 6)."""
+        raise NotSupported(f"{type(self).__name__} cannot complete a job in the task's own transaction")
+
+    def acompletion(self) -> AsyncCompletion:
+        """The same for coroutines."""
+        raise NotSupported(f"{type(self).__name__} cannot complete a job in a coroutine's own transaction")
 
     @abstractmethod
     def heartbeat(self, owners: Sequence[int]) -> Beat:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Statement(Struct, frozen=True, gc=False):
-    """SQL text with `?` placeholders and its parameters."""
+    """SQL text with its parameters, and the placeholders of the driver it is for: `?` on SQLite, `%s` on PostgreSQL."""
 
     sql: str
     parameters: tuple[Any, ...] = ()

@@ -58,7 +58,7 @@ def _examine(checks: Iterator[Finding]) -> tuple[list[Finding], Exit]:
 
 
 def _checks(app: Comanda, path: str | None) -> Iterator[Finding]:
-    from .checks import database, store, work
+    from .checks import database, outbox, store, work
 
     file = sqlite_broker(app)
     if file is not None:
@@ -67,6 +67,7 @@ def _checks(app: Comanda, path: str | None) -> Iterator[Finding]:
     yield store.round_trip(app.broker)
     if file is not None:
         yield from database.contents(file)
+    yield from outbox.outbox(app, path)
     yield from work.work(app, path)
     if path is not None:
         yield from work.tasks(app)

@@ -6,22 +6,21 @@ from sqlite3 import IntegrityError
 
 from aiosqlite import Connection
 
-from ..brokers.base import Broker
 from ..brokers.records import Enqueued, NewJob
 from ..brokers.sqlite import library
 from ..brokers.statements import Statement
-from ..transactions import AfterCommit
+from ..transactions import AfterCommit, Ledger
 from . import checks, steps
 
 
-def enqueue(_broker: Broker, _connection: Connection, _job: NewJob, _after_commit: AfterCommit) -> Enqueued:
+def enqueue(_ledger: Ledger, _connection: Connection, _job: NewJob, _after_commit: AfterCommit) -> Enqueued:
     """Refuse: an async connection cannot be used without awaiting."""
     raise TypeError("an aiosqlite connection needs await task.using(connection=…).aenqueue(…)")
 
 
-async def aenqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
+async def aenqueue(ledger: Ledger, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Run the enqueue in the connection's open or implicitly opening transaction."""
-    store = checks.sqlite_broker(broker, library.STANDARD)
+    store = checks.sqlite_ledger(ledger, library.STANDARD)
 
     async def run(statement: Statement) -> steps.Rows:
         try:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from apsw import Connection, ConstraintError
 
-from ..brokers.base import Broker
 from ..brokers.records import Enqueued, NewJob
 from ..brokers.sqlite import library
 from ..brokers.statements import Statement
-from ..transactions import AfterCommit
+from ..transactions import AfterCommit, Ledger
 from . import checks, steps
 
 
-def enqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
+def enqueue(ledger: Ledger, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Run the enqueue in the connection's open transaction."""
-    store = checks.sqlite_broker(broker, library.APSW)
+    store = checks.sqlite_ledger(ledger, library.APSW)
 
     def run(statement: Statement) -> steps.Rows:
         try:
@@ -28,6 +27,6 @@ def enqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: A
     return stored
 
 
-async def aenqueue(broker: Broker, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
+async def aenqueue(ledger: Ledger, connection: Connection, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """The same from a coroutine."""
-    return enqueue(broker, connection, job, after_commit)
+    return enqueue(ledger, connection, job, after_commit)

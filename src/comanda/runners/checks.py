@@ -6,10 +6,15 @@ import os
 from typing import Any
 
 from .. import callsite
-from ..brokers.base import Broker
 from ..brokers.rules import kind_clash
 from ..brokers.sqlite import SQLiteBroker, library
 from ..errors import ConfigurationError, NotInTransaction
+from ..outbox.base import Outbox
+from ..outbox.sqlite import SQLiteOutbox
+from ..transactions import Ledger
+
+SQLiteLedger = SQLiteBroker | SQLiteOutbox
+"""A queue's tables or an outbox in a SQLite file."""
 
 _FULL = 2
 
@@ -17,32 +22,41 @@ _said: set[str] = set()
 """What has been reported in this process."""
 
 
-def sqlite_broker(broker: Broker, driver: str) -> SQLiteBroker:
-    """Return the broker as a SQLite one; ConfigurationError unless its file may be used through `driver`."""
-    if not isinstance(broker, SQLiteBroker):
-        raise ConfigurationError(f"a SQLite connection cannot enqueue on {type(broker).__name__}")
-    if driver != broker.library:
+def sqlite_ledger(ledger: Ledger, driver: str) -> SQLiteLedger:
+    """Return the queue or outbox as a SQLite one; ConfigurationError unless its file may be used through `driver`."""
+    if not isinstance(ledger, SQLiteBroker | SQLiteOutbox):
         raise ConfigurationError(
-            f"the queue's file {broker.path} belongs to {broker.library}, the connection to {driver}: two "
+            f"the connection is to SQLite, but {noun(ledger)} lives elsewhere ({type(ledger).__name__}): one "
+            "transaction cannot span two databases"
+        )
+    if driver != ledger.library:
+        raise ConfigurationError(
+            f"the file of {noun(ledger)}, {ledger.path}, belongs to {ledger.library}, the connection to {driver}: two "
             "SQLite libraries in one process lose committed rows. Use sqlite:///… for a file shared with SQLAlchemy, "
             "Django or sqlite3; with sqlite+apsw:///… use app.transaction()"
         )
     library.check_version(driver)
-    return broker
+    return ledger
 
 
-def check_file(broker: SQLiteBroker, databases: list[Any]) -> None:
+def noun(ledger: Ledger) -> str:
+    """Return what a message calls it."""
+    return "the outbox" if isinstance(ledger, Outbox) else "the queue"
+
+
+def check_file(ledger: SQLiteLedger, databases: list[Any]) -> None:
     """Raise ConfigurationError when the connection's main database (rows of `PRAGMA database_list`) is another file."""
     # A connection with text_factory = bytes tells its names as bytes.
     files = [os.fsdecode(row[2] or "") for row in databases if row[1] in ("main", b"main")]
     if not files or not files[0]:
         where = "a database in memory"
-    elif not broker.path.exists() or not broker.path.samefile(files[0]):
+    elif not ledger.path.exists() or not ledger.path.samefile(files[0]):
         where = files[0]
     else:
         return
     raise ConfigurationError(
-        f"the connection is to {where}, but the queue lives in {broker.path}: one transaction cannot span two files"
+        f"the connection is to {where}, but {noun(ledger)} lives in {ledger.path}: "
+        "one transaction cannot span two files"
     )
 
 
@@ -64,18 +78,19 @@ _LEGACY = -1
 """What `autocommit` is (sqlite3.LEGACY_TRANSACTION_CONTROL, Python 3.12) when `isolation_level` rules instead."""
 
 
-def report_settings(broker: SQLiteBroker, synchronous: int, autocheckpoint: int) -> None:
+def report_settings(ledger: SQLiteLedger, synchronous: int, autocheckpoint: int) -> None:
     """Warn, once for each, about settings of the caller's connection that weaken what comanda promises."""
     if synchronous < _FULL:
-        _once(
-            f"the application's connection to {broker.path} has PRAGMA synchronous below FULL: jobs enqueued on it may "
+        say_once(
+            f"the application's connection to {ledger.path} has PRAGMA synchronous below FULL: jobs enqueued on it may "
             "be lost at a power cut"
         )
-    if autocheckpoint and library.must_not_checkpoint(broker.library):
-        _once(f"{library.danger(broker.library)}; {library.remedy(broker.path)}")
+    if autocheckpoint and library.must_not_checkpoint(ledger.library):
+        say_once(f"{library.danger(ledger.library)}; {library.remedy(ledger.path)}")
 
 
-def _once(sentence: str) -> None:
+def say_once(sentence: str) -> None:
+    """Warn at the caller's line, once in this process."""
     if sentence not in _said:
         _said.add(sentence)
         callsite.warn(sentence)

@@ -13,6 +13,7 @@ from ..brokers.records import Enqueued, NewJob
 from ..brokers.sqlite import SQLiteBroker, schema
 from ..brokers.statements import Statement
 from . import checks
+from .checks import SQLiteLedger
 
 Rows = list[Any]
 Steps = Generator[Statement, Rows, Enqueued]
@@ -22,35 +23,42 @@ _SYNCHRONOUS = Statement("PRAGMA synchronous")
 _AUTOCHECKPOINT = Statement("PRAGMA wal_autocheckpoint")
 
 
-def enqueue(broker: SQLiteBroker, connection: Any, job: NewJob) -> Steps:
+def enqueue(ledger: SQLiteLedger, connection: Any, job: NewJob) -> Steps:
     """Check `connection` (sqlite3-like: `in_transaction`, `isolation_level`), then store one job on it.
 
     Raises ConfigurationError for another file and NotInTransaction without a transaction, before anything is written.
     """
-    checks.check_file(broker, (yield _DATABASES))
+    checks.check_file(ledger, (yield _DATABASES))
     checks.check_transaction(connection)
     synchronous = (yield _SYNCHRONOUS)[0][0]
-    checks.report_settings(broker, synchronous, (yield _AUTOCHECKPOINT)[0][0])
-    if not broker.is_open:
-        yield from _tables(broker, connection.in_transaction)
+    checks.report_settings(ledger, synchronous, (yield _AUTOCHECKPOINT)[0][0])
+    if not ledger.is_open:
+        yield from _tables(ledger, connection.in_transaction)
     rows: Rows = []
-    for statement in broker.enqueue_statements(job):
+    for statement in ledger.enqueue_statements(job):
         rows = yield statement
     stored, created = rows[0]
     return Enqueued(stored, created=bool(created))
 
 
-def _tables(broker: SQLiteBroker, in_transaction: bool) -> Generator[Statement, Rows, None]:
+def _tables(ledger: SQLiteLedger, in_transaction: bool) -> Generator[Statement, Rows, None]:
     """See to the tables. Inside an open transaction they are made on it: it may hold the file's only write lock."""
     if not in_transaction:
-        broker.open()
+        ledger.open()
         return
-    versions = (0, 0)
-    if (yield Statement("SELECT 1 FROM sqlite_master WHERE name = ?", (f"{broker.namespace}_meta",))):
-        found: dict[str, int] = dict((yield Statement(f"SELECT key, value FROM {broker.namespace}_meta")))  # noqa: S608
-        versions = found["schema"], found["oldest_client"]
-    for text in schema.pending(versions, broker.namespace):
+    if isinstance(ledger, SQLiteBroker):
+        texts = schema.pending((yield from _versions(ledger.namespace)), ledger.namespace)
+    else:
+        texts = ledger.tables
+    for text in texts:
         yield Statement(text)
+
+
+def _versions(namespace: str) -> Generator[Statement, Rows, tuple[int, int]]:
+    if not (yield Statement("SELECT 1 FROM sqlite_master WHERE name = ?", (f"{namespace}_meta",))):
+        return 0, 0
+    found: dict[str, int] = dict((yield Statement(f"SELECT key, value FROM {namespace}_meta")))  # noqa: S608
+    return found["schema"], found["oldest_client"]
 
 
 def drive(steps: Steps, run: Callable[[Statement], Rows]) -> Enqueued:

@@ -25,6 +25,7 @@ from ..brokers.factory import Opening, open_broker
 from ..brokers.records import Claimed, WorkerInfo
 from ..errors import BrokerError, ComandaError, NotSupported
 from ..loading import load_app
+from ..transactions import check_completion
 from ..version import __version__
 from . import messages
 from .attempt import Attempt, now
@@ -34,6 +35,7 @@ from .executors import Executors
 from .presence import Presence
 from .repeating import Repeating
 from .spawning import extend_search
+from .transactional import Transactional
 
 SWITCH = 0.001
 """Seconds between two switches of the interpreter's threads: a fifth of the default. While tasks compute, the storage
@@ -52,6 +54,8 @@ class Child:
         self._settings = app.settings
         self._grace = app.settings.grace if work.grace is None else work.grace
         self._tasks = dict(app.tasks)
+        for task in self._tasks.values():
+            check_completion(app.broker, task)
         self._broker = open_broker(app.url, Opening(namespace=app.namespace))
         self._owner = self._broker.register(_myself(tuple(self._tasks), work.queues))
         concurrency = work.concurrency or app.settings.concurrency
@@ -78,6 +82,7 @@ class Child:
             on_stuck=self._on_stuck,
             app=work.app,
             log_level=work.log_level or self._settings.log_level,
+            transactional=Transactional(self._broker, self._owner),
         )
 
     def _make_engine(self, work: messages.Work) -> Engine:

@@ -12,7 +12,9 @@ from functools import cached_property
 from ..brokers.records import Outcome
 from .attempt import Attempt, Interrupt, Tasks, begin, now
 from .deadlines import Deadlines
+from .execute import acall
 from .slots import Results, Slots
+from .transactional import Transactional
 from .waiting import PROMPT, Waiting
 
 _log = logging.getLogger("comanda.worker")
@@ -21,12 +23,20 @@ _log = logging.getLogger("comanda.worker")
 class LoopPool(Waiting):
     """Runs coroutine jobs; one coroutine works for each slot it is given."""
 
-    def __init__(self, tasks: Tasks, slots: Slots, results: Results, deadlines: Deadlines) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        slots: Slots,
+        results: Results,
+        deadlines: Deadlines,
+        transactional: Transactional | None,
+    ) -> None:
         super().__init__()
         self._tasks = tasks
         self._slots = slots
         self._results = results
         self._deadlines = deadlines
+        self._transactional = transactional
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._handles: dict[Attempt, asyncio.Task[None]] = {}
@@ -78,6 +88,8 @@ class LoopPool(Waiting):
                 loop.run_forever()
             except BaseException as error:  # noqa: BLE001 - SystemExit in a task's own asyncio.Task gets as far as here
                 _log.error("a background coroutine of a task raised %s; the loop goes on", type(error).__name__)
+        if self._transactional is not None:
+            loop.run_until_complete(self._transactional.aclose())
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
@@ -111,12 +123,10 @@ class LoopPool(Waiting):
             self._deadlines.watch(attempt.deadline)
 
     async def _run(self, slot: int, attempt: Attempt) -> None:
-        try:
-            value = await attempt.task.function(*attempt.args, **attempt.kwargs)
-        except BaseException as error:  # noqa: BLE001 - cancellation and SystemExit are outcomes too (R26)
-            outcome = attempt.raised(error, now())
+        if attempt.task.transactional and self._transactional is not None:
+            outcome = await self._transactional.arun(attempt, lambda: acall(attempt))
         else:
-            outcome = attempt.returned(value, now())
+            outcome = await acall(attempt)
         self._end(slot, attempt, outcome)
 
     def _end(self, slot: int, attempt: Attempt, outcome: Outcome) -> None:

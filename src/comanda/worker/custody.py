@@ -7,6 +7,9 @@ from collections.abc import Collection, Sequence
 
 from ..brokers.factory import Opening, open_broker
 from ..brokers.records import Beat
+from ..outbox.base import Outbox
+from ..outbox.factory import open_outbox
+from ..outbox.relay import Relay
 from ..settings import Settings
 from . import messages, presence
 from .places import ChildProcess
@@ -17,7 +20,7 @@ class Custody:
     """The leases of one worker's children, from their reports to their burials."""
 
     def __init__(self, settings: Settings) -> None:
-        """Open the store; raises BrokerError."""
+        """Open the store; raises BrokerError, ConfigurationError when the outbox cannot be."""
         self._broker = open_broker(settings.url, Opening(namespace=settings.namespace, supervisor=True))
         self._broker.open()
         self._heart = open_broker(settings.url, Opening(namespace=settings.namespace, supervisor=True))
@@ -25,6 +28,10 @@ class Custody:
         self._children: dict[int, ChildProcess] = {}
         self._upkeep = Upkeep(self._broker, self._heart, settings, self._owners, self._pass_on)
         self._upkeep.start()
+        self._outbox = _open_outbox(settings)
+        self._relay = None if self._outbox is None else Relay(self._outbox, self._broker)
+        if self._relay is not None:
+            self._relay.start()
 
     def add(self, child: ChildProcess) -> None:
         """Renew the lease of a child that has just reported its owner id."""
@@ -54,7 +61,11 @@ class Custody:
         return presence.overdue(self._directory, child.owner, int((time.monotonic() - seconds) * 1_000_000))
 
     def close(self) -> None:
-        """Stop renewing and rescuing, and let go of the store."""
+        """Stop relaying, renewing and rescuing, and let go of the stores."""
+        if self._relay is not None:
+            self._relay.stop()
+        if self._outbox is not None:
+            self._outbox.close()
         self._upkeep.stop()
         self._heart.close()
         self._broker.close()
@@ -77,3 +88,9 @@ class Custody:
             child.channel.send(messages.Renewed())
             if beat.stop:
                 child.channel.send(messages.StopJobs(tuple(beat.stop)))
+
+
+def _open_outbox(settings: Settings) -> Outbox | None:
+    if not settings.outbox:
+        return None
+    return open_outbox(settings.outbox, Opening(namespace=settings.namespace, supervisor=True))

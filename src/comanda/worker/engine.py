@@ -21,6 +21,7 @@ from .backoff import Backoff
 from .batching import SHORT
 from .executors import Executors
 from .joblog import JobLog
+from .transactional import set_apart
 
 POLL = 1.0
 """Seconds between two looks for work when no bell rings, give or take a fifth (WK2)."""
@@ -103,7 +104,8 @@ class Engine:
         outcomes = self._collect()
         wanted = 0 if self._unsettled else self._wanted()
         if not outcomes and not wanted:
-            self._wait_for_executors()
+            if not self._is_over():  # as it may be now that a task has written its outcome by itself
+                self._wait_for_executors()
             return
         answer = self._exchange(outcomes, wanted)
         if answer is None:
@@ -118,12 +120,22 @@ class Engine:
 
     def _collect(self) -> list[Outcome]:
         """Return the outcomes to settle: those that were not taken, new ones, and jobs that go back."""
-        outcomes = self._unsettled + self._results.take()
+        outcomes = self._unsettled + self._set_apart(self._results.take())
         if self._stopping.is_set() or (not self._executors.slots.free and self._batching.held_since() > TTL):
             returned = self._executors.take_back()
             self._returning |= bool(returned)
             outcomes += returned
         return outcomes
+
+    def _set_apart(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Note what tasks have written in their own transactions; return what is left to settle."""
+        left, written, refused = set_apart(outcomes)
+        if written:
+            self._batching.ended(written)
+            self._jobs.settled(written)
+        if refused:
+            self._jobs.refused(refused)
+        return left
 
     def _wanted(self) -> int:
         if self._stopping.is_set():
@@ -217,7 +229,9 @@ class Engine:
             return False
         if self._lost:
             return True
-        idle = not (self._executors.waiting or self._results.has_news() or self._unsettled)
         slots = self._executors.slots
         # An attempt that ignores its time limit ends with this process only: nothing is won by waiting for it.
-        return (idle and slots.busy() <= slots.stuck()) or time.monotonic() >= self._stop_by
+        # The slots are looked at first: whoever gives one back has left its outcome before.
+        ended = slots.busy() <= slots.stuck()
+        left = self._executors.waiting or self._results.has_news() or self._unsettled
+        return (ended and not left) or time.monotonic() >= self._stop_by

@@ -10,18 +10,33 @@ from ..brokers.records import Outcome
 from ..context import running
 from .attempt import Attempt, Interrupt, now
 from .interrupt import Interruptible
+from .transactional import Transactional
 
 
-def runner_for(attempt: Attempt) -> OnThread | OnLoop:
-    """Return what runs this attempt here: directly, or on an event loop of its own for a coroutine."""
-    return OnLoop() if attempt.task.is_async else OnThread()
+def runner_for(attempt: Attempt, transactional: Transactional | None = None) -> OnThread | OnLoop:
+    """Return what runs this attempt here: directly, or on an event loop of its own for a coroutine.
+
+    `transactional` is for tasks that ask for it; an isolated process has none.
+    """
+    if not attempt.task.transactional:
+        transactional = None
+    return OnLoop(transactional) if attempt.task.is_async else OnThread(transactional)
 
 
 class OnThread(Interruptible):
     """Runs a synchronous task."""
 
+    def __init__(self, transactional: Transactional | None) -> None:
+        super().__init__()
+        self._transactional = transactional
+
     def run(self, attempt: Attempt) -> Outcome:
         """Return the outcome of the attempt."""
+        if self._transactional is not None:
+            return self._transactional.run(attempt, lambda: self._called(attempt))
+        return self._called(attempt)
+
+    def _called(self, attempt: Attempt) -> Outcome:
         value, error = self.call(attempt, call)
         return attempt.returned(value, now()) if error is None else attempt.raised(error, now())
 
@@ -29,7 +44,8 @@ class OnThread(Interruptible):
 class OnLoop:
     """Runs a coroutine on a new event loop; beside a running one on a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, transactional: Transactional | None) -> None:
+        self._transactional = transactional
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handle: asyncio.Task[Any] | None = None
@@ -65,11 +81,11 @@ class OnLoop:
     async def _main(self, attempt: Attempt) -> Outcome:
         with self._lock:
             self._loop, self._handle = asyncio.get_running_loop(), asyncio.current_task()
-        try:
-            value = await attempt.task.function(*attempt.args, **attempt.kwargs)
-        except BaseException as error:  # noqa: BLE001 - cancellation and SystemExit are outcomes too (R26)
-            return self._left(attempt.raised(error, now()))
-        return self._left(attempt.returned(value, now()))
+        if self._transactional is None:
+            return self._left(await acall(attempt))
+        outcome = self._left(await self._transactional.arun(attempt, lambda: acall(attempt)))
+        await self._transactional.aclose()
+        return outcome
 
     def _left(self, outcome: Outcome) -> Outcome:
         with self._lock:
@@ -81,3 +97,12 @@ def call(attempt: Attempt) -> Any:
     """Call the task with `current_job()` set, inside a context of its own."""
     running.set(attempt.current)
     return attempt.task.function(*attempt.args, **attempt.kwargs)
+
+
+async def acall(attempt: Attempt) -> Outcome:
+    """Await the task, in the context that is set already; return the outcome."""
+    try:
+        value = await attempt.task.function(*attempt.args, **attempt.kwargs)
+    except BaseException as error:  # noqa: BLE001 - cancellation and SystemExit are outcomes too (R26)
+        return attempt.raised(error, now())
+    return attempt.returned(value, now())

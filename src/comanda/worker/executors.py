@@ -16,13 +16,15 @@ from .coroutines import LoopPool
 from .deadlines import PATIENCE, Deadlines
 from .slots import Results, Slots
 from .threads import ThreadPool
+from .transactional import Transactional
 
 
 class Executors:
     """Runs claimed jobs in at most `concurrency` slots; outcomes come to `results`.
 
     `on_stuck` hears of attempts that do not stop at their time limits. `app` and `log_level` are for isolated jobs;
-    without `app` (a worker inside the user's own process) those run on a thread. `wake_broker` ends the storage
+    without `app` (a worker inside the user's own process) those run on a thread. `transactional` runs the tasks that
+    complete in transactions of their own. `wake_broker` ends the storage
     thread's wait inside the broker.
     """
 
@@ -37,13 +39,22 @@ class Executors:
         patience: float = PATIENCE,
         app: str | None = None,
         log_level: str = "INFO",
+        transactional: Transactional | None = None,
     ) -> None:
         self.slots = Slots(concurrency, page)
         self.results = Results(wake_broker)
         self.batching = Batching()
         self._deadlines = Deadlines(self.slots, on_stuck, patience)
-        self._threads = ThreadPool(tasks, self.slots, self.results, self._deadlines, app, log_level)
-        self._loop = LoopPool(tasks, self.slots, self.results, self._deadlines)
+        self._threads = ThreadPool(
+            tasks,
+            self.slots,
+            self.results,
+            self._deadlines,
+            app=app,
+            log_level=log_level,
+            transactional=transactional,
+        )
+        self._loop = LoopPool(tasks, self.slots, self.results, self._deadlines, transactional)
         self._pools = (self._threads, self._loop)
         self._on_loop = frozenset(
             name for name, task in tasks.items() if task.is_async and not (task.isolate and app is not None)

@@ -9,12 +9,15 @@ import threading
 from typing import TYPE_CHECKING
 
 from ..brokers.records import Beat, WorkerInfo
+from ..outbox.relay import Relay
+from ..transactions import check_completion
 from ..version import __version__
 from . import messages
 from .engine import Engine
 from .executors import Executors
 from .handle import EmbeddedWorker
 from .presence import Presence
+from .transactional import Transactional
 from .upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ class InProcessWorker(EmbeddedWorker):
         self._broker = app.broker
         self._grace = app.settings.grace if work.grace is None else work.grace
         tasks = dict(app.tasks)
+        for task in tasks.values():
+            check_completion(self._broker, task)
         self._owner = self._broker.register(_myself(tuple(tasks), work.queues))
         concurrency = work.concurrency or app.settings.concurrency
         self._executors = Executors(
@@ -35,13 +40,18 @@ class InProcessWorker(EmbeddedWorker):
             Presence(None, self._owner, concurrency).page,
             concurrency,
             wake_broker=self._broker.wake,
+            transactional=Transactional(self._broker, self._owner),
         )
         self._engine = Engine(
             self._broker, self._owner, tasks, self._executors, queues=work.queues, strict=work.strict, burst=work.burst
         )
         self._upkeep = Upkeep(self._broker, self._broker, app.settings, lambda: [self._owner], self._heed)
+        outbox = app.runtime.outbox
+        self._relay = None if outbox is None else Relay(outbox, self._broker)
         self._thread = threading.Thread(target=self._engine.run, name="comanda-storage", daemon=True)
         self._upkeep.start()
+        if self._relay is not None:
+            self._relay.start()
         self._thread.start()
 
     def stop(self, timeout: float | None = None) -> None:
@@ -49,6 +59,8 @@ class InProcessWorker(EmbeddedWorker):
         atexit.unregister(self.stop)
         if not self._thread.is_alive():
             return
+        if self._relay is not None:
+            self._relay.stop()
         self._engine.stop(self._grace if timeout is None else timeout)
         self._thread.join()
         self._upkeep.stop()

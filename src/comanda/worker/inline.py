@@ -7,6 +7,8 @@ import socket
 from typing import TYPE_CHECKING
 
 from ..brokers.records import Claimed, Demand, Outcome, WorkerInfo
+from ..outbox.relay import Relay
+from ..transactions import check_completion
 from ..version import __version__
 from .attempt import Tasks, begin, now
 from .deadlines import Deadlines
@@ -14,6 +16,7 @@ from .execute import runner_for
 from .joblog import JobLog
 from .presence import Presence
 from .slots import Slots
+from .transactional import Transactional, set_apart
 
 if TYPE_CHECKING:
     from ..app import Comanda
@@ -23,14 +26,20 @@ def run_jobs(app: Comanda, limit: int | None = None) -> int:
     """Run the jobs that are ready, and those they enqueue, at most `limit`; return how many were run.
 
     They take the same way as in a worker: claimed, decoded, called, decided, settled; time limits hold. What waits for
-    a later moment, a retry for instance, stays. A KeyboardInterrupt ends it, after the job's outcome was written.
+    a later moment, a retry for instance, stays. A KeyboardInterrupt ends it, after the job's outcome was written. What
+    was committed into an outbox is moved to the store first.
     """
     broker = app.broker
+    if (outbox := app.runtime.outbox) is not None:
+        Relay(outbox, broker).drain()
     tasks = dict(app.tasks)
+    for task in tasks.values():
+        check_completion(broker, task)
     owner = broker.register(_myself(tuple(tasks)))
     demand = Demand(1, frozenset(tasks))
     slots = Slots(1, Presence(None, owner, 1).page)
     deadlines = Deadlines(slots)
+    transactional = Transactional(broker, owner)
     log = JobLog()
     done = 0
     try:
@@ -38,8 +47,9 @@ def run_jobs(app: Comanda, limit: int | None = None) -> int:
             claimed = broker.claim(owner, demand)
             if not claimed:
                 return done
-            outcome = _run(claimed[0], tasks, slots, deadlines)
-            refused = broker.settle(owner, [outcome])
+            outcome = _run(claimed[0], tasks, slots, deadlines, transactional)
+            left, _, late = set_apart([outcome])
+            refused = late + broker.settle(owner, left)
             log.refused(refused)
             if not refused:
                 log.settled([outcome])
@@ -48,15 +58,16 @@ def run_jobs(app: Comanda, limit: int | None = None) -> int:
                 raise KeyboardInterrupt
         return done
     finally:
+        transactional.close()
         deadlines.close()
         broker.deregister(owner)
 
 
-def _run(job: Claimed, tasks: Tasks, slots: Slots, deadlines: Deadlines) -> Outcome:
+def _run(job: Claimed, tasks: Tasks, slots: Slots, deadlines: Deadlines, transactional: Transactional) -> Outcome:
     attempt = begin(job, tasks, now())
     if isinstance(attempt, Outcome):
         return attempt
-    attempt.runner = runner = runner_for(attempt)
+    attempt.runner = runner = runner_for(attempt, transactional)
     slots.occupy(0, attempt)
     if attempt.deadline is not None:
         deadlines.watch(attempt.deadline)

@@ -9,12 +9,13 @@ from queue import SimpleQueue
 
 from ..brokers.records import Claimed, Outcome
 from ..clock import Micros
-from .attempt import Tasks, begin, now
+from .attempt import Attempt, Tasks, begin, now
 from .deadlines import Deadlines
 from .execute import call
 from .interrupt import Interruptible
 from .isolation import Isolation
 from .slots import Results, Slots
+from .transactional import Transactional
 from .waiting import PROMPT, Waiting
 
 
@@ -22,7 +23,15 @@ class ThreadPool(Waiting):
     """Runs synchronous and isolated jobs; a thread works for each slot it is given."""
 
     def __init__(
-        self, tasks: Tasks, slots: Slots, results: Results, deadlines: Deadlines, app: str | None, log_level: str
+        self,
+        tasks: Tasks,
+        slots: Slots,
+        results: Results,
+        deadlines: Deadlines,
+        *,
+        app: str | None,
+        log_level: str,
+        transactional: Transactional | None,
     ) -> None:
         super().__init__()
         self.tasks = tasks
@@ -31,6 +40,7 @@ class ThreadPool(Waiting):
         self.deadlines = deadlines
         self.app = app
         self.log_level = log_level
+        self.transactional = transactional
         self.idle: deque[_Thread] = deque()
         self.forked = False
         self.closed = False
@@ -48,6 +58,8 @@ class ThreadPool(Waiting):
         self.closed = True
         for thread in list(self.idle):
             thread.end()
+        if self.transactional is not None:
+            self.transactional.close()
 
     def forget(self) -> None:
         """After a fork, in the child: a body that returns here must not go on with its parent's jobs."""
@@ -105,6 +117,12 @@ class _Thread:
             return attempt
         if attempt.task.isolate and pool.app is not None:
             return Isolation(attempt, pool.app, pool.log_level, pool.deadlines).run(pool.slots, slot)
+        if attempt.task.transactional and pool.transactional is not None:
+            return pool.transactional.run(attempt, lambda: self._call(slot, attempt, interruptible))
+        return self._call(slot, attempt, interruptible)
+
+    def _call(self, slot: int, attempt: Attempt, interruptible: Interruptible) -> Outcome:
+        pool = self._pool
         attempt.runner = interruptible
         pool.slots.occupy(slot, attempt)
         if attempt.deadline is not None:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from ...clock import SECOND, Clock
 from .. import doorbell
 from ..base import Broker, Capability, StartedOf
+from ..completion import AsyncCompletion, Completion
 from ..factory import hide_password
 from ..records import (
     Beat,
@@ -32,11 +33,13 @@ from ..records import (
 )
 from ..statements import Statement
 from . import describe, enqueue, load, schema
+from .completion import PostgresAsyncCompletion, PostgresCompletion
 from .exchange import Exchange
 from .housekeeping import Housekeeper
 from .liveness import Liveness
 from .names import Names
 from .operate import Operator
+from .place import Place
 from .read import Reader
 from .retention import Pruner
 from .ringer import Ringer
@@ -58,7 +61,13 @@ class PostgresBroker(Broker):
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.DURABLE, Capability.CROSS_PROCESS, Capability.TRANSACTIONAL_ENQUEUE}
+        {
+            Capability.DURABLE,
+            Capability.CROSS_PROCESS,
+            Capability.TRANSACTIONAL_ENQUEUE,
+            Capability.TRANSACTIONAL_COMPLETION,
+            Capability.ASYNC_COMPLETION,
+        }
     )
 
     def __init__(
@@ -71,6 +80,7 @@ class PostgresBroker(Broker):
         self._reset()
 
     def _reset(self) -> None:
+        self.place = Place(self._store, "the queue")
         self._names = Names(self._store)
         self._exchange = Exchange(self._store, self._names)
         self._liveness = Liveness(self._store, self._names, self._clock)
@@ -124,7 +134,7 @@ class PostgresBroker(Broker):
 
     def load(self, jobs: Sequence[JobRecord]) -> list[bool]:
         """Store jobs of another store as they are; say for each whether it is new here."""
-        answers = load.load(self._store, self._names, jobs) if jobs else []
+        answers = load.load(self._store, self._names, jobs, self._store.micros()) if jobs else []
         self._ring_all()
         return answers
 
@@ -155,6 +165,12 @@ class PostgresBroker(Broker):
         if outcomes:
             self._ring("change")
         return answer
+
+    def completion(self) -> Completion:
+        return PostgresCompletion(self._store, self._ring_all)  # the task may have enqueued on its connection
+
+    def acompletion(self) -> AsyncCompletion:
+        return PostgresAsyncCompletion(self._store, self._ring_all)
 
     def heartbeat(self, owners: Sequence[int]) -> Beat:
         return self._liveness.beat(owners)

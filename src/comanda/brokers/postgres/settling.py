@@ -49,7 +49,7 @@ WHICH = """(
 )"""
 """Which were settled, 8 bytes each, where it is not all."""
 
-_SUCCEED = query(
+SETTLE_SUCCESSES = query(
     f"WITH {SUCCEED}, counted AS (INSERT INTO {{ns}}.counts (queue, state, jobs) {SUCCESS_COUNTS})"
     f" SELECT {HOW_MANY}, {WHICH}",
     "owner",
@@ -145,7 +145,7 @@ def succeed(run: Run, owner: int, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Settle successes of jobs; return those refused."""
     if not outcomes:
         return []
-    ((_, which),) = run(_SUCCEED, int4(owner), *success_values(outcomes))
+    ((_, which),) = run(SETTLE_SUCCESSES, int4(owner), *success_values(outcomes))
     return refused_of(outcomes, which)
 
 

@@ -12,6 +12,7 @@ from ...clock import SECOND, Clock, SystemClock
 from ...errors import BrokerError
 from .. import doorbell
 from ..base import Broker, Capability, StartedOf
+from ..completion import Completion
 from ..records import (
     Beat,
     Demand,
@@ -32,6 +33,7 @@ from ..statements import Statement
 from . import backup, enqueue, exchange, library, load, operate, read, schema, space
 from .backup import Numbers
 from .checkpoint import Checkpointer, Helper
+from .completion import SQLiteCompletion
 from .connection import DEADLINE
 from .counts import TAIL, Moves, catch_up
 from .liveness import Liveness
@@ -54,7 +56,13 @@ class SQLiteBroker(Broker):
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.DURABLE, Capability.CROSS_PROCESS, Capability.TRANSACTIONAL_ENQUEUE, Capability.BACKUP}
+        {
+            Capability.DURABLE,
+            Capability.CROSS_PROCESS,
+            Capability.TRANSACTIONAL_ENQUEUE,
+            Capability.TRANSACTIONAL_COMPLETION,
+            Capability.BACKUP,
+        }
     )
 
     def __init__(
@@ -192,6 +200,13 @@ class SQLiteBroker(Broker):
         if outcomes:
             self._ringer.ring("change")
         return Exchanged(refused, claimed)
+
+    def completion(self) -> Completion:
+        return SQLiteCompletion(self._store, self._after_completion)
+
+    def _after_completion(self) -> None:
+        self._look_after_log()
+        self._ring_all()  # the task may have enqueued on its connection
 
     def heartbeat(self, owners: Sequence[int]) -> Beat:
         return self._liveness.beat(owners)

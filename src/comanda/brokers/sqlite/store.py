@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakSet
 
 from ...clock import Clock
 from ...errors import BrokerError, BrokerUnavailable, ConfigurationError
@@ -45,19 +46,28 @@ class Store:
     def _reset(self) -> None:
         self._writing = Side(self.path, self.library, self.deadline, read_only=False)
         self._reading = Side(self.path, self.library, self.deadline, read_only=True)
+        self._others: WeakSet[Side] = WeakSet()
         self._writing_turn = Turn(self, self._writing)
         self._reading_turn = Turn(self, self._reading)
         self._full = True
+        self._checked = False
 
     @property
-    def sides(self) -> tuple[Side, Side]:
-        """Both connections, for whoever has to take them all."""
-        return self._writing, self._reading
+    def sides(self) -> tuple[Side, ...]:
+        """All connections, for whoever has to take them all."""
+        return self._writing, self._reading, *self._others
+
+    def another_side(self) -> Side:
+        """Return a side for transactions beside those of this store. Its user sees to its lock and its end."""
+        side = Side(self.path, self.library, self.deadline, read_only=False)
+        self._others.add(side)
+        return side
 
     @property
     def is_open(self) -> bool:
         """True while this process has seen the file with this version's schema."""
-        return self._writing.connection is not None and self._writing.generation == self.generation
+        side = self._writing
+        return self._checked and side.connection is not None and side.generation == self.generation
 
     def open(self) -> None:
         """Open the file and bring its schema up to date."""
@@ -65,14 +75,16 @@ class Store:
             self._open_writer()
 
     def close(self) -> None:
-        """Close both connections; the next use opens them again."""
-        for side in self.sides:
+        """Close the connections; the next use opens them again."""
+        for side in (self._writing, self._reading):
             with side.lock:
                 side.close()
 
     def forget(self) -> None:
         """After a fork, in the child: leave inherited connections alone, for ever (R23)."""
         _orphans.extend(side.connection for side in self.sides if side.connection is not None)
+        for side in self._others:
+            side.connection = None
         library.forget_all()
         self._reset()
 
@@ -101,12 +113,12 @@ class Store:
             try:
                 yield session
                 if session.is_abandoned:
-                    _roll_back(connection)
+                    roll_back(connection)
                 else:
                     self._writing.committing = True
                     connection.execute("COMMIT")
             except BaseException:
-                _roll_back(connection)
+                roll_back(connection)
                 raise
             finally:
                 self._writing.busy = False
@@ -141,7 +153,7 @@ class Store:
             try:
                 yield Session(connection, self.text)
             finally:
-                _roll_back(connection)
+                roll_back(connection)
 
     @contextmanager
     def peek(self) -> Iterator[Session]:
@@ -156,10 +168,12 @@ class Store:
         library.check_version(self.library)
         filesystem.check(self.path)
         create_private(self.path)
+        self._checked = False  # who enqueues on a connection of the application's asks without a lock
         connection = side.open(self.generation)
         self._full = True
         try:
             self._check_schema(connection)
+            self._checked = True
         except BaseException:  # unknown to this version: neither used nor kept locked
             side.close()
             raise
@@ -200,7 +214,8 @@ _orphans: list[Connection] = []
 """Connections inherited through a fork, kept alive so that nothing closes them: that would drop the parent's locks."""
 
 
-def _roll_back(connection: Connection) -> None:
+def roll_back(connection: Connection) -> None:
+    """End the transaction, unless SQLite did so already."""
     try:
         connection.execute("ROLLBACK")
     except Exception as error:  # SQLite may have rolled back by itself: full disk, I/O error

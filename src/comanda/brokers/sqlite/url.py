@@ -15,9 +15,9 @@ from .broker import SQLiteBroker
 def open_url(url: str, opening: Opening) -> SQLiteBroker:
     """Return the broker of a file: three slashes for a relative path, four for an absolute one."""
     options(url)
-    scheme, _, rest = url.partition("://")
+    scheme = url.partition("://")[0]
     return SQLiteBroker(
-        _path(url, rest),
+        path_of(url),
         library_name=library.APSW if opening.supervisor or scheme == "sqlite+apsw" else library.STANDARD,
         namespace=opening.namespace,
         clock=opening.clock,
@@ -25,7 +25,9 @@ def open_url(url: str, opening: Opening) -> SQLiteBroker:
     )
 
 
-def _path(url: str, rest: str) -> Path:
+def path_of(url: str) -> Path:
+    """Return the file that a URL names; raise ConfigurationError when it names none."""
+    rest = url.partition("://")[2]
     if not rest.startswith("/"):
         raise ConfigurationError(
             f"{url!r} names no file: write sqlite:///shop.db (relative to the working directory) "

@@ -8,8 +8,9 @@
             return lambda clock: MyBroker(tmp_path / "jobs", clock=clock)
 
 `make_broker` opens the same store each time it is called: two brokers of one test are two processes to the suite,
-where the broker declares CROSS_PROCESS. One that declares DURABLE or TRANSACTIONAL_ENQUEUE adds `Durability` or
-`TransactionalEnqueue` to its bases. The name of a test is what holds, its docstring says why.
+where the broker declares CROSS_PROCESS. One that declares DURABLE, TRANSACTIONAL_ENQUEUE or TRANSACTIONAL_COMPLETION
+adds `Durability`, `TransactionalEnqueue` or `TransactionalCompletion` to its bases. The name of a test is what holds,
+its docstring says why.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_
 from .capabilities import Capabilities  # noqa: E402 - after the rewriting of its asserts is arranged
 from .case import BrokerCase, BrokerFactory  # noqa: E402
 from .claiming import Claiming  # noqa: E402
+from .completion import TransactionalCompletion  # noqa: E402
 from .crashes import Crashes  # noqa: E402
 from .durability import Durability  # noqa: E402
 from .enqueueing import Enqueueing  # noqa: E402
@@ -41,7 +43,14 @@ from .transactions import TransactionalEnqueue  # noqa: E402
 from .waiting import Waiting  # noqa: E402
 from .walk import RandomWalks  # noqa: E402
 
-__all__ = ["BrokerCase", "BrokerConformance", "BrokerFactory", "Durability", "TransactionalEnqueue"]
+__all__ = [
+    "BrokerCase",
+    "BrokerConformance",
+    "BrokerFactory",
+    "Durability",
+    "TransactionalCompletion",
+    "TransactionalEnqueue",
+]
 
 
 class BrokerConformance(

@@ -11,10 +11,15 @@ import pytest
 from ...brokers.base import Broker, Capability
 from ...errors import NotSupported
 from .case import BrokerCase, new_job
+from .completion import TransactionalCompletion
 from .durability import Durability
 from .transactions import TransactionalEnqueue
 
-_THEMES = {Capability.DURABLE: Durability, Capability.TRANSACTIONAL_ENQUEUE: TransactionalEnqueue}
+_THEMES = {
+    Capability.DURABLE: Durability,
+    Capability.TRANSACTIONAL_ENQUEUE: TransactionalEnqueue,
+    Capability.TRANSACTIONAL_COMPLETION: TransactionalCompletion,
+}
 
 
 class Capabilities(BrokerCase):
@@ -32,6 +37,12 @@ class Capabilities(BrokerCase):
             assert broker.enqueue_statements(new_job())
         with nullcontext() if can else pytest.raises(NotSupported, match="has no transactions"):
             assert isinstance(broker.transaction(), AbstractContextManager)
+        can = Capability.TRANSACTIONAL_COMPLETION in broker.capabilities
+        with nullcontext() if can else pytest.raises(NotSupported, match="the task's own transaction"):
+            broker.completion().close()
+        can = Capability.ASYNC_COMPLETION in broker.capabilities
+        with nullcontext() if can else pytest.raises(NotSupported, match="a coroutine's own transaction"):
+            assert not broker.acompletion().is_begun
 
     def test_a_broker_without_a_backup_names_who_has_one(self, broker: Broker, tmp_path: Path) -> None:
         """The server's own tools, and the way that works on every broker."""
