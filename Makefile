@@ -46,7 +46,8 @@ bench: $(TEST_READY)  ## measure against the bare loops; ARGS=… goes to benchm
 
 lock:  ## write requirements/*.txt again; ARGS=--upgrade takes versions at least 7 days old
 	@test -x $(BIN)/uv || $(MAKE) --no-print-directory $(TEST_READY)  # no stamp: a lock that no longer installs must be mendable
-	$(LOCK) $(ARGS) pyproject.toml requirements/run.in --extra demo --extra dev -o requirements/run.txt >/dev/null
+	$(LOCK) $(ARGS) pyproject.toml requirements/run.in --extra demo --extra dev --extra postgres \
+		--extra redis -o requirements/run.txt >/dev/null
 	$(LOCK) $(ARGS) pyproject.toml requirements/run.in requirements/test.in --all-extras -o requirements/test.txt >/dev/null
 	@! grep -nE '://|^-|file:' requirements/run.txt requirements/test.txt || \
 		{ echo "a lock names an address or an option: the lines above" >&2; exit 1; }

@@ -39,9 +39,10 @@ R = TypeVar("R")
 class Comanda:
     """The tasks of an application and the store its jobs live in.
 
-    `url` names the store (sqlite:///file, sqlite+apsw:///file, memory://; default: COMANDA_URL); nothing is opened
-    before the first use. `modules` lists modules whose plain functions may be enqueued without a decorator. Further
-    keywords are the fields of `comanda.settings.Settings`; unknown ones raise UnknownOption.
+    `url` names the store (sqlite:///file, sqlite+apsw:///file, postgresql://…, redis://…, memory://; default:
+    COMANDA_URL); nothing is opened before the first use. `modules` lists modules whose plain functions may be enqueued
+    without a decorator. Further keywords are the fields of `comanda.settings.Settings`; unknown ones raise
+    UnknownOption.
     """
 
     def __init__(
@@ -250,7 +251,7 @@ class Comanda:
     def transaction(self) -> AbstractContextManager[Any]:
         """Open a write transaction on the store's file: `with app.transaction() as connection:`.
 
-        Yields the driver's connection (sqlite3 or apsw): execute application SQL on it and enqueue with
+        Yields the driver's connection (sqlite3, apsw or psycopg): execute application SQL on it and enqueue with
         `using(connection=connection)`; all of it commits together. Any other write to the store waits until the body
         has ended; one from inside it raises ConfigurationError. Raises NotSupported on memory://.
         """

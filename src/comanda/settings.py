@@ -30,9 +30,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What an app runs with. Times are seconds, sizes bytes."""
 
     url: str = ""
-    """Where jobs live: sqlite:///file, sqlite+apsw:///file, memory://."""
+    """Where jobs live: sqlite:///file, sqlite+apsw:///file, postgresql://…, redis://…, memory://."""
     namespace: str = "comanda"
-    """Prefix of the tables: several apps may share a store."""
+    """Several apps may share a store: prefix of the tables, PostgreSQL's schema, prefix and hash tag of Redis keys."""
     outbox: str = ""
     """The application's database, when jobs live elsewhere: sqlite:///file, postgresql://…"""
     concurrency: int = 8

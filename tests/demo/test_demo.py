@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+import psycopg
 import pytest
 
 from comanda.demo.run import main
@@ -110,8 +113,8 @@ def test_tags_that_do_not_come_in_time_end_with_1(tmp_path: Path, language_model
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("memory://", "saves a log and its job in one transaction of one SQLite file, which memory:// does not offer"),
-        ("sqlite+apsw:///guro.db", "in one transaction of one SQLite file"),
+        ("memory://", "saves a log and its job in one transaction, which memory:// does not offer"),
+        ("sqlite+apsw:///guro.db", "in one transaction, which sqlite+apsw"),
         ("mysql://ann:secret@localhost/guro", "unknown broker URL scheme 'mysql'"),
         ("sqlite:///guro.db?mode=ro", "have no option"),
     ],
@@ -145,6 +148,30 @@ def test_a_url_names_another_file(tmp_path: Path) -> None:
     code, _, errors = finished(*COMMAND, "--once", "--port", "0", "--url", url, directory=tmp_path)
     assert (code, errors) == (0, "")
     assert (tmp_path / name).is_file()
+
+
+def test_on_postgres_the_logs_and_the_queue_are_in_one_database(tmp_path: Path, postgres_url: str) -> None:
+    name = f"guro_{secrets.token_hex(4)}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    url = postgres_url.rpartition("/")[0] + f"/{name}"
+    code, output, errors = finished(*COMMAND, "--once", "--port", "0", "--url", url, directory=tmp_path)
+    assert (code, errors) == (0, "")
+    assert output.endswith("All tags came.\n")
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT count(*) FROM logs").fetchall() == [(3,)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_on_redis_the_logs_are_in_a_file_with_an_outbox(tmp_path: Path, redis_url: str, namespace: str) -> None:
+    command = (*COMMAND, "--once", "--port", "0", "--url", redis_url)
+    code, output, errors = finished(*command, directory=tmp_path, COMANDA_NAMESPACE=namespace)
+    assert (code, errors) == (0, "")
+    assert output.endswith("All tags came.\n")
+    assert "logs in " in output
+    with sqlite3.connect(tmp_path / ".comanda" / "dev-guro.db") as connection:
+        assert connection.execute("SELECT count(*) FROM logs").fetchall() == [(3,)]
+    connection.close()
 
 
 def test_no_free_port_is_an_error_with_the_way_out() -> None:

@@ -18,7 +18,9 @@ _NEEDED = ("fastapi", "fastapi_offline", "httpx2", "sqlalchemy", "uvicorn")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The next free one is taken."
 )
-@click.option("--url", metavar="URL", help="The store, sqlite:///FILE; by default a file in --data.")
+@click.option(
+    "--url", metavar="URL", help="The store, sqlite:///FILE, postgresql://… or redis://…; by default a file in --data."
+)
 @click.option(
     "--data", metavar="DIR", type=click.Path(path_type=Path), help="Where the file is kept.  [default: .comanda]"
 )

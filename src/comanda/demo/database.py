@@ -1,10 +1,8 @@
-"""Dev-Guro's own tables, in the SQLite file that also holds the queue: a log and its job commit together."""
+"""Dev-Guro's own tables, in the database that also holds the queue, or the outbox of one in Redis."""
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -25,8 +23,9 @@ from sqlalchemy.types import TypeDecorator
 
 from comanda.sqlalchemy import prepare
 
-DATABASE = Path(os.environ.get("DEV_GURO_DATABASE", ".comanda/dev-guro.db")).absolute()
-"""The file. The environment carries it from the web process to the worker's children, which import this module too."""
+from .places import from_environment
+
+PLACES = from_environment()
 
 TECH_STACK = "tech-stack"
 """The one type of tag there is so far."""
@@ -85,8 +84,10 @@ class Tag(Base):
     timestamp: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
-def _open(path: Path) -> Engine:
-    engine = create_engine(URL.create("sqlite", database=str(path)))
+def _open(url: URL) -> Engine:
+    engine = create_engine(url)
+    if url.get_backend_name() != "sqlite":
+        return engine
     prepare(engine)
 
     @event.listens_for(engine, "connect")
@@ -96,7 +97,7 @@ def _open(path: Path) -> Engine:
     return engine
 
 
-engine = _open(DATABASE)
+engine = _open(PLACES.logs)
 
 
 def create_tables() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from comanda import ConfigurationError, Job, JobNotFound
 
-from .database import DATABASE, Log, create_tables, engine
+from .database import PLACES, Log, create_tables, engine
 from .schemas import JobView, LogView, Progress, SavedLog, TagView
 from .tasks import app, extract_tags
 
@@ -17,14 +18,19 @@ from .tasks import app, extract_tags
 def open_store() -> None:
     """Create what does not exist yet: the directory (for this user alone), the queue's tables and the application's.
 
-    Raises ConfigurationError when the directory cannot be made, BrokerUnavailable when the file cannot be used.
+    Raises ConfigurationError when the directory cannot be made, BrokerUnavailable when the store cannot be used.
     """
-    try:
-        DATABASE.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"the directory {DATABASE.parent} cannot be made: {error.strerror}") from None
+    if PLACES.file is not None:
+        _make_directory(PLACES.file.parent)
     app.broker.open()
     create_tables()
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"the directory {directory} cannot be made: {error.strerror}") from None
 
 
 def save(entry: str) -> SavedLog:

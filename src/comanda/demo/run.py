@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import sys
 import time
@@ -13,11 +12,9 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from comanda.brokers.factory import hide_password, open_broker
-from comanda.brokers.sqlite import SQLiteBroker
 from comanda.cli.output import console
-from comanda.errors import ConfigurationError
 
+from .places import choose
 from .samples import SAMPLES, Sample
 from .terminal import Terminal
 from .visitor import Visitor
@@ -32,12 +29,12 @@ PATIENCE = 60.0
 def main(once: bool, port: int, url: str | None = None, data: Path | None = None) -> int:
     """Serve Dev-Guro until Ctrl-C, or with `once` until the samples have their tags; return the exit code.
 
-    `port`: the first one to try; 0 takes any. The database is the file of `url` (sqlite:///FILE), else dev-guro.db in
-    the directory `data` (default: .comanda), made when missing. Returns 0 when every expected tag came, else 1. Raises
+    `port`: the first one to try; 0 takes any. `url` names the store, by default the file dev-guro.db in the directory
+    `data` (default: .comanda), made when missing; see `places`. Returns 0 when every expected tag came, else 1. Raises
     ConfigurationError and BrokerError for a port, URL, directory or file that cannot be used.
     """
-    database = _database(url, data)
-    os.environ["DEV_GURO_DATABASE"] = str(database)  # read at import: in this process and in the worker's children
+    places = choose(url, data)
+    places.announce()  # read at import: in this process and in the worker's children
     from .logs import open_store
 
     open_store()
@@ -46,7 +43,9 @@ def main(once: bool, port: int, url: str | None = None, data: Path | None = None
 
     with listen(port) as listener:
         demo = Demo(Server(api), listener, Terminal(console(sys.stdout)))
-        demo.terminal.opening(demo.address, database, wanted_port=port if port not in (0, demo.port) else None)
+        demo.terminal.opening(
+            demo.address, places.described(), wanted_port=port if port not in (0, demo.port) else None
+        )
         with contextlib.suppress(KeyboardInterrupt):  # the server has stopped in order, then passed the signal on
             asyncio.run(demo.run(once=once))
     return 0 if demo.complete else 1
@@ -106,15 +105,3 @@ class Demo:
         missing = sample.missing(tagged.tags)
         self.terminal.tagged(log_id, time.perf_counter() - start, tagged, missing)
         complete.append(not missing)
-
-
-def _database(url: str | None, data: Path | None) -> Path:
-    if url is None:
-        return ((data or Path(".comanda")) / "dev-guro.db").absolute()
-    broker = open_broker(url)
-    if not isinstance(broker, SQLiteBroker) or not url.startswith("sqlite:"):
-        raise ConfigurationError(
-            f"Dev-Guro saves a log and its job in one transaction of one SQLite file, which {hide_password(url)} does "
-            "not offer: name a file, sqlite:///dev-guro.db"
-        )
-    return broker.path

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from comanda import Comanda, Retry
 
-from .database import DATABASE, TECH_STACK, Log, Tag, engine, now
+from .database import PLACES, TECH_STACK, Log, Tag, engine, now
 from .extract import extract
 from .extract.catalogue import catalogue
 
 catalogue()
 """Read while one thread runs: msgspec (0.22) crashes the process when several use a type for the first time at once."""
 
-app = Comanda(f"sqlite:///{quote(str(DATABASE))}")
+app = Comanda(PLACES.queue, outbox=PLACES.outbox)
 
 
 @app.task(retry=Retry(max_attempts=5))  # no time-out of its own: a model's answer has one, DEV_GURO_TIMEOUT

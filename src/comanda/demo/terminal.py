@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rich.console import Console
 from rich.text import Text
 
@@ -19,7 +17,7 @@ class Terminal:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def opening(self, address: str, database: Path, *, wanted_port: int | None) -> None:
+    def opening(self, address: str, store: str, *, wanted_port: int | None) -> None:
         """Say where everything is; `wanted_port` is one that was taken.
 
         Raises ConfigurationError when the environment describes a language model that cannot be asked.
@@ -28,7 +26,7 @@ class Terminal:
             self._line(f"Port {wanted_port} is taken; this is the next free one.", style="yellow")
         self._fact("Dev-Guro", address, style="bold cyan")
         self._fact("API", f"{address}/docs")
-        self._fact("store", str(database))
+        self._fact("store", store)
         self._fact("extractor", _extractor())
 
     def ready(self, seconds: float) -> None:

@@ -134,7 +134,7 @@ class PostgresBroker(Broker):
 
     def load(self, jobs: Sequence[JobRecord]) -> list[bool]:
         """Store jobs of another store as they are; say for each whether it is new here."""
-        answers = load.load(self._store, self._names, jobs) if jobs else []
+        answers = load.load(self._store, self._names, jobs, self._store.micros()) if jobs else []
         self._ring_all()
         return answers
 

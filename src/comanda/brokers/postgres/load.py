@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..codes import FAILED, READY, codes_of
-from ..records import AttemptRecord, JobRecord, State
+from ...clock import Micros
+from ..arrival import Arrival, arriving, who
+from ..codes import codes_of
+from ..records import ELSEWHERE, JobRecord
 from .names import Names
 from .statements import query
 from .store import Session, Store
@@ -63,10 +65,10 @@ SELECT n, id FROM new UNION ALL SELECT n, NULL FROM held WHERE n NOT IN (SELECT 
 _FREE = query("DELETE FROM {ns}.keys WHERE n = ANY ({numbers}::bigint[])", "numbers")
 # Workers that this store never had, so that attempts can name them.
 _ADD_WORKERS = query(
-    """
-INSERT INTO {ns}.workers (host, pid, version, kind, tasks, started, beat_at, ended)
-SELECT host, pid, version, 'moved', ARRAY[]::integer[], {now}, {now}, {now}
-FROM unnest({hosts}::text[], {pids}::integer[], {versions}::text[]) AS g(host, pid, version) RETURNING n
+    f"""
+INSERT INTO {{ns}}.workers (host, pid, version, kind, tasks, started, beat_at, ended)
+SELECT host, pid, version, '{ELSEWHERE}', ARRAY[]::integer[], {{now}}, {{now}}, {{now}}
+FROM unnest({{hosts}}::text[], {{pids}}::integer[], {{versions}}::text[]) AS g(host, pid, version) RETURNING n
 """,
     *("hosts", "pids", "versions"),
 )
@@ -87,68 +89,41 @@ SELECT * FROM unnest({numbers}::bigint[], {moments}::timestamptz[], {verbs}::tex
 )
 
 
-def load(store: Store, names: Names, jobs: Sequence[JobRecord]) -> list[bool]:
+def load(store: Store, names: Names, jobs: Sequence[JobRecord], now: Micros) -> list[bool]:
     """Store jobs in one durable transaction; say for each whether it is new here.
 
     Raises ConfigurationError, and stores nothing, when a queue is of the other kind here.
     """
     tasks = [names.task_id(job.task) for job in jobs]
     queues = [names.queue_id(job.queue, job.task) for job in jobs]
-    histories = [_history(job) for job in jobs]
+    arrivals = [arriving(job, now) for job in jobs]
 
     def body(session: Session) -> list[bool]:
-        workers = _add_workers(session, histories)
-        pairs = list(zip(jobs, histories, strict=True))
-        owners = [workers[_who(past[-1])] if _succeeded(job, past) else None for job, past in pairs]
-        rows = session.run(_LOAD, *_values(jobs, tasks, queues), int4s(owners))
+        workers = _add_workers(session, arrivals)
+        owners = [None if arrival.success is None else workers[who(arrival.success)] for arrival in arrivals]
+        stored = [arrival.job for arrival in arrivals]
+        rows = session.run(_LOAD, *_values(stored, tasks, queues), int4s(owners))
         numbers = {id_: n for n, id_ in rows if id_ is not None}
         orphans = [n for n, id_ in rows if id_ is None]
         if orphans:
             session.run(_FREE, int8s(orphans))
         answers = []
-        new: list[tuple[int, JobRecord, list[AttemptRecord]]] = []
-        for job, past in pairs:
-            n = numbers.pop(job.id, None)  # of two with one id, the first is the one that is stored
+        new: list[tuple[int, Arrival]] = []
+        for arrival in arrivals:
+            n = numbers.pop(arrival.job.id, None)  # of two with one id, the first is the one that is stored
             answers.append(n is not None)
             if n is not None:
-                new.append((n, job, past[:-1] if _succeeded(job, past) else past))
+                new.append((n, arrival))
         _add_histories(session, new, workers)
         return answers
 
     return store.transact(body)
 
 
-def _history(job: JobRecord) -> list[AttemptRecord]:
-    """Return the ended attempts; one made up for a failure that came without its attempt."""
-    if job.attempts is not None:
-        return [attempt for attempt in job.attempts if attempt.outcome != State.RUNNING.value]
-    if job.failure is None:
-        return []
-    began = job.started_at or job.enqueued_at
-    made_up = AttemptRecord(
-        number=job.attempt,
-        outcome="failed",
-        started_at=began,
-        finished_at=job.finished_at,
-        host="?",
-        pid=0,
-        version="?",
-        failure=job.failure,
-    )
-    return [made_up]
-
-
-def _succeeded(job: JobRecord, past: list[AttemptRecord]) -> bool:
-    """Return whether the last attempt is the one that the job's own row stands for."""
-    return job.state is State.SUCCESSFUL and bool(past) and past[-1].outcome == State.SUCCESSFUL.value
-
-
-def _who(attempt: AttemptRecord) -> Who:
-    return attempt.host, attempt.pid, attempt.version
-
-
-def _add_workers(session: Session, histories: list[list[AttemptRecord]]) -> dict[Who, int]:
-    everybody = sorted({_who(attempt) for past in histories for attempt in past})
+def _add_workers(session: Session, arrivals: list[Arrival]) -> dict[Who, int]:
+    """Return a number for each worker that ran something elsewhere."""
+    ran = [attempt for arrival in arrivals for attempt in (*arrival.attempts, arrival.success) if attempt is not None]
+    everybody = sorted({who(attempt) for attempt in ran})
     if not everybody:
         return {}
     hosts, pids, versions = zip(*everybody, strict=True)
@@ -157,9 +132,8 @@ def _add_workers(session: Session, histories: list[list[AttemptRecord]]) -> dict
 
 
 def _values(jobs: Sequence[JobRecord], tasks: list[int], queues: list[int]) -> tuple[Value, ...]:
-    running = [job.state is State.RUNNING for job in jobs]
-    states = [READY if runs else codes_of((job.state,))[0] for job, runs in zip(jobs, running, strict=True)]
-    ended = [state >= FAILED or job.state is State.SUCCESSFUL for job, state in zip(jobs, states, strict=True)]
+    states = [codes_of((job.state,))[0] for job in jobs]
+    ended = [job.state.is_terminal for job in jobs]
     return (
         uuids([job.id for job in jobs]),
         int4s(tasks),
@@ -172,7 +146,7 @@ def _values(jobs: Sequence[JobRecord], tasks: list[int], queues: list[int]) -> t
         byteas([job.options for job in jobs]),
         byteas([job.payload for job in jobs]),
         int2s(states),
-        int4s([job.attempt - runs for job, runs in zip(jobs, running, strict=True)]),
+        int4s([job.attempt for job in jobs]),
         int2s([job.crashes for job in jobs]),
         moments([job.started_at if over else None for job, over in zip(jobs, ended, strict=True)]),
         moments([job.finished_at if over else None for job, over in zip(jobs, ended, strict=True)]),
@@ -180,24 +154,26 @@ def _values(jobs: Sequence[JobRecord], tasks: list[int], queues: list[int]) -> t
     )
 
 
-def _add_histories(
-    session: Session, new: list[tuple[int, JobRecord, list[AttemptRecord]]], workers: dict[Who, int]
-) -> None:
+def _add_histories(session: Session, new: list[tuple[int, Arrival]], workers: dict[Who, int]) -> None:
     """Add attempts, with fences below those of any claim to come, and operations."""
-    attempts = [(n, fence, attempt) for n, _, past in new for fence, attempt in enumerate(past, 1 - len(past))]
+    attempts = [
+        (n, fence, attempt)
+        for n, arrival in new
+        for fence, attempt in enumerate(arrival.attempts, 1 - len(arrival.attempts))
+    ]
     if attempts:
         session.run(
             _ADD_ATTEMPTS,
             int8s([n for n, _, _ in attempts]),
             int4s([fence for _, fence, _ in attempts]),
             int4s([attempt.number for _, _, attempt in attempts]),
-            int4s([workers[_who(attempt)] for _, _, attempt in attempts]),
+            int4s([workers[who(attempt)] for _, _, attempt in attempts]),
             moments([attempt.started_at for _, _, attempt in attempts]),
             moments([attempt.finished_at for _, _, attempt in attempts]),
             texts([attempt.outcome for _, _, attempt in attempts]),
             byteas([None if attempt.failure is None else _encode(attempt.failure) for _, _, attempt in attempts]),
         )
-    operations = [(n, operation) for n, job, _ in new for operation in job.operations or ()]
+    operations = [(n, operation) for n, arrival in new for operation in arrival.operations]
     if operations:
         session.run(
             _ADD_OPERATIONS,

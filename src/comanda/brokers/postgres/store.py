@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 import psycopg
 
-from ...clock import Clock
+from ...clock import Clock, Micros, SystemClock
 from ...errors import BrokerTimeout, BrokerUnavailable, ComandaError, ConfigurationError
 from . import schema
 from .connection import FREE_PLANNER, Connection, NoAnswer, Row
@@ -97,6 +97,10 @@ class Store:
     def now(self) -> Value:
         """Return the present as a parameter: NULL where the server's clock counts."""
         return None if self._clock is None else moment(self._clock.now())
+
+    def micros(self) -> Micros:
+        """Return the present by this host's clock, where a microsecond more or less is nobody's business."""
+        return (self._clock or SystemClock()).now()
 
     def open(self) -> None:
         """Connect and check the schema; make it where there is none."""

@@ -83,7 +83,7 @@ class RedisBroker(Broker):
 
     def load(self, jobs: Sequence[JobRecord]) -> list[bool]:
         """Store jobs of another store as they are, in one durable transaction; say for each whether it is new here."""
-        return load.load(self._store, jobs)
+        return load.load(self._store, jobs, self._store.micros())
 
     # -- working ------------------------------------------------------------------------------------------------
 

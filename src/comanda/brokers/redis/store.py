@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from redis.exceptions import RedisError
 
-from ...clock import Clock
+from ...clock import Clock, Micros, SystemClock
 from ...errors import BrokerTimeout, SchemaMismatch
 from ...shield import ShieldedLock
 from . import preflight
@@ -95,6 +95,10 @@ class Store:
     def now(self) -> Argument:
         """Return the time as the scripts take it: the clock's, or '' for the server's own (R36)."""
         return "" if self._clock is None else self._clock.now()
+
+    def micros(self) -> Micros:
+        """Return the present by this host's clock, where a microsecond more or less is nobody's business."""
+        return (self._clock or SystemClock()).now()
 
     def monotonic(self) -> float:
         """Return seconds on a clock that nobody can step."""
