@@ -287,7 +287,7 @@ class PostgresBroker(Broker):
     # -- about itself -------------------------------------------------------------------------------------------
 
     def runtime_directory(self) -> Path | None:
-        name = hashlib.sha256(f"{self._store.system()}/{self.namespace}".encode()).hexdigest()[:16]
+        name = hashlib.sha256(f"{self._store.identity()}/{self.namespace}".encode()).hexdigest()[:16]
         place = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
         return doorbell.make_private(Path(place) / f"comanda-{os.getuid()}-{name}")
 

@@ -11,7 +11,6 @@ import time
 from contextlib import suppress
 
 from ...errors import ComandaError
-from .statements import query
 from .store import Store
 from .wire import text
 
@@ -19,10 +18,9 @@ WINDOW = 0.01
 """Seconds between two wake-ups of one topic at least."""
 
 # A wake-up that a crash of the server loses is no loss: the poll finds what it would have told.
-_NOTIFY = query(
-    "SELECT set_config('synchronous_commit', 'off', true), pg_notify({channel}::text, '')",
-    "channel",
-)
+_NOTIFY = """
+SELECT set_config('synchronous_commit', 'off', true), pg_notify($1::text, ''), nextval('{ns}.rings_%s')
+"""
 
 
 class Ringer:
@@ -76,7 +74,7 @@ class Ringer:
 
     def _send(self, topic: str) -> None:
         with suppress(ComandaError):
-            self._store.run_aside(_NOTIFY, text(channel(self._store.namespace, topic)))
+            self._store.run_aside(_NOTIFY % topic, text(channel(self._store.namespace, topic)))
 
 
 def channel(namespace: str, topic: str) -> str:

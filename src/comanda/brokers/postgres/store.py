@@ -29,9 +29,9 @@ from .wire import Value, moment
 
 T = TypeVar("T")
 
-_SYSTEM = """
-SELECT (SELECT system_identifier FROM pg_control_system())::text || '/' || oid FROM pg_database
-WHERE datname = current_database()
+_IDENTITY = """
+SELECT m.value::text || '/' || d.oid FROM {ns}.meta m, pg_database d
+WHERE m.key = 'store' AND d.datname = current_database()
 """
 
 _TRIES = 5
@@ -111,9 +111,9 @@ class Store:
         except (psycopg.Error, OSError, NoAnswer) as error:
             raise self._translated(error) from error
 
-    def system(self) -> str:
-        """Return what tells this database from all others: the cluster's identifier and the database's number."""
-        return str(self.look(_SYSTEM)[0][0])
+    def identity(self) -> str:
+        """Return what tells this store from all others: a number drawn with its tables, and the database's own."""
+        return str(self.look(_IDENTITY)[0][0])
 
     def beside_schema(self, body: Callable[[Connection], T]) -> T:
         """Run `body` on a connection whose schema is not checked."""

@@ -19,10 +19,15 @@ from .store import Store, orphans
 TOPICS = ("work", "change")
 
 _POLL = 0.05
-"""Seconds between two returns where no wake-up can be heard: behind a pooler, or while the server is away."""
+"""Seconds between two looks at the counters where no wake-up can be heard: behind a pooler (WK2)."""
 
 _AGAIN = 0.5
 """Seconds between two tries to hear again."""
+
+_RINGS = """
+SELECT w.last_value + w.is_called::integer, c.last_value + c.is_called::integer
+FROM {ns}.rings_work w, {ns}.rings_change c
+"""
 
 _WAKE, _LOOK = b"!", b"."
 
@@ -43,6 +48,7 @@ class Waiting:
         self._wake_out.setblocking(False)
         self._ear: Connection | None = None
         self._try_at = 0.0
+        self._counted: dict[str, int] = {}
         self._changed = threading.Condition()
         self._rung = dict.fromkeys(TOPICS, 0)
         self._listening = False
@@ -122,14 +128,24 @@ class Waiting:
         """Return the topics that rang, within `timeout` seconds."""
         ear = self._open_ear()
         if ear is None:
-            woken = self._woken(bool(select.select([self._wake_in], [], [], max(0.0, min(timeout, _POLL)))[0]))
-            return {*TOPICS} if woken or timeout > _POLL else set()
+            return self._look(timeout)
         rung = set() if timeout else self._notified(ear)
         sources: list[socket.socket | int] = [self._wake_in, ear.raw.pgconn.socket]
         ready = select.select(sources, [], [], 0 if rung else max(0.0, timeout))[0]
         if self._woken(self._wake_in in ready):
             rung |= {*TOPICS}
         return rung | self._notified(ear)
+
+    def _look(self, timeout: float) -> set[str]:
+        """Return the topics whose counter has moved, within `timeout` seconds or _POLL: the caller asks again."""
+        if self._woken(bool(select.select([self._wake_in], [], [], max(0.0, min(timeout, _POLL)))[0])):
+            return {*TOPICS}
+        try:
+            ((*counted,),) = self._store.look(_RINGS)
+        except ComandaError:  # the server is away: whoever waits finds out by itself
+            return {*TOPICS} if timeout > _POLL else set()
+        before, self._counted = self._counted, dict(zip(TOPICS, counted, strict=True))
+        return {topic for topic in TOPICS if before.get(topic) != self._counted[topic]}
 
     def _woken(self, is_ready: bool) -> bool:
         """Empty the socket; return whether a wake() was among it."""

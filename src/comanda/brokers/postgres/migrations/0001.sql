@@ -11,6 +11,10 @@
 
 CREATE SEQUENCE {ns}.job_numbers AS bigint;
 
+-- Wake-ups counted, for those who cannot LISTEN.
+CREATE SEQUENCE {ns}.rings_work AS bigint;
+CREATE SEQUENCE {ns}.rings_change AS bigint;
+
 CREATE TABLE {ns}.meta (key text PRIMARY KEY, value integer NOT NULL);
 
 CREATE TABLE {ns}.tasks (n integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE);
@@ -153,4 +157,5 @@ CREATE TABLE {ns}.operations (
 CREATE TABLE {ns}.counts (queue integer NOT NULL, state smallint NOT NULL, jobs bigint NOT NULL)
     WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, vacuum_truncate = off);
 
-INSERT INTO {ns}.meta VALUES ('schema', 1), ('oldest_client', 1);
+-- store: tells this store from others for whoever needs a name for it on a host.
+INSERT INTO {ns}.meta VALUES ('schema', 1), ('oldest_client', 1), ('store', floor(random() * 2147483647));
