@@ -10,4 +10,4 @@ from hypothesis import settings
 settings.register_profile("comanda", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("comanda")
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.servers.stores"]

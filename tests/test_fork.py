@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.stores import SCHEMES, SERVERS, Store, StoreOf
+
 BEGIN = """
     import asyncio, os, sys, threading, warnings
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # that is the point
     from comanda import Comanda
     from comanda.testing import run_jobs
-    app = Comanda(sys.argv[1])
+    app = Comanda(sys.argv[1], namespace=sys.argv[2])
     @app.task(name="double")
     def double(number: int) -> int:
         return 2 * number
@@ -48,14 +50,13 @@ BEGIN = """
 """
 
 
-def run(program: str, tmp_path: Path, scheme: str) -> str:
+def run(program: str, store: Store) -> str:
     """What a program prints that is run in a process of its own."""
     import comanda
 
     source = str(Path(comanda.__file__).parent.parent)
-    url = "memory://" if scheme == "memory" else f"{scheme}:///{tmp_path}/queue.db"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(BEGIN) + textwrap.dedent(program), url],
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(BEGIN) + textwrap.dedent(program), *store],
         env=os.environ | {"PYTHONPATH": source},
         capture_output=True,
         text=True,
@@ -66,12 +67,15 @@ def run(program: str, tmp_path: Path, scheme: str) -> str:
     return done.stdout
 
 
-on_every_broker = pytest.mark.parametrize("scheme", ["memory", "sqlite", "sqlite+apsw"])
-on_files = pytest.mark.parametrize("scheme", ["sqlite", "sqlite+apsw"])
+FILES = ("sqlite", "sqlite+apsw")
+
+on_every_broker = pytest.mark.parametrize("scheme", SCHEMES)
+on_shared_stores = pytest.mark.parametrize("scheme", [*FILES, *SERVERS])
+on_files = pytest.mark.parametrize("scheme", FILES)
 
 
-@on_files
-def test_a_forked_child_enqueues_waits_and_consumes_and_its_parent_goes_on(tmp_path: Path, scheme: str) -> None:
+@on_shared_stores
+def test_a_forked_child_enqueues_waits_and_consumes_and_its_parent_goes_on(store_of: StoreOf, scheme: str) -> None:
     program = """
         print("parent", *use(), flush=True)
         fork(lambda: print("child", *use(), flush=True))
@@ -79,7 +83,7 @@ def test_a_forked_child_enqueues_waits_and_consumes_and_its_parent_goes_on(tmp_p
         print(len(app.find_jobs()), len(letters), flush=True)
         app.close()
     """
-    assert run(program, tmp_path, scheme).splitlines() == [
+    assert run(program, store_of(scheme)).splitlines() == [
         "parent 2 4 a",
         "child 2 4 a",
         "child ended with 0",
@@ -88,14 +92,14 @@ def test_a_forked_child_enqueues_waits_and_consumes_and_its_parent_goes_on(tmp_p
     ]
 
 
-def test_a_forked_child_has_a_memory_of_its_own(tmp_path: Path) -> None:
+def test_a_forked_child_has_a_memory_of_its_own(store_of: StoreOf) -> None:
     program = """
         print("parent", *use(), flush=True)
         fork(lambda: print("child", *use(), flush=True))
         print("parent", *use(), flush=True)
         app.close()
     """
-    assert run(program, tmp_path, "memory").splitlines() == [
+    assert run(program, store_of("memory")).splitlines() == [
         "parent 2 4 a",
         "child 2 4 a",
         "child ended with 0",
@@ -104,7 +108,7 @@ def test_a_forked_child_has_a_memory_of_its_own(tmp_path: Path) -> None:
 
 
 @on_files
-def test_a_child_inherits_no_connection_and_no_thread_of_comanda(tmp_path: Path, scheme: str) -> None:
+def test_a_child_inherits_no_connection_and_no_thread_of_comanda(store_of: StoreOf, scheme: str) -> None:
     """What it does not have it cannot close: closing would drop the parent's locks on the file."""
     program = """
         use()
@@ -116,12 +120,12 @@ def test_a_child_inherits_no_connection_and_no_thread_of_comanda(tmp_path: Path,
         fork(look)
         app.close()
     """
-    lines = run(program, tmp_path, scheme).splitlines()
+    lines = run(program, store_of(scheme)).splitlines()
     assert lines == ["[]", "['MainThread']", "child ended with 0"]
 
 
 @on_every_broker
-def test_a_fork_in_the_middle_of_a_commit_strands_neither_side(tmp_path: Path, scheme: str) -> None:
+def test_a_fork_in_the_middle_of_a_commit_strands_neither_side(store_of: StoreOf, scheme: str) -> None:
     """Another thread leads a commit at the moment of the fork; in the child it is not there to hand on the lead."""
     program = """
         entered, go_on = threading.Event(), threading.Event()
@@ -147,11 +151,11 @@ def test_a_fork_in_the_middle_of_a_commit_strands_neither_side(tmp_path: Path, s
         print("parent", double.enqueue(3).created, flush=True)
         app.close()
     """
-    assert run(program, tmp_path, scheme).splitlines() == ["child True", "child ended with 0", "parent True"]
+    assert run(program, store_of(scheme)).splitlines() == ["child True", "child ended with 0", "parent True"]
 
 
-@on_files
-def test_the_messages_that_a_parent_holds_stay_its_own(tmp_path: Path, scheme: str) -> None:
+@on_shared_stores
+def test_the_messages_that_a_parent_holds_stay_its_own(store_of: StoreOf, scheme: str) -> None:
     program = """
         letters.put("held", "free")
         with letters.receive() as message:
@@ -162,4 +166,4 @@ def test_the_messages_that_a_parent_holds_stay_its_own(tmp_path: Path, scheme: s
         print("parent", message, len(letters), app.broker.counts(), flush=True)
         app.close()
     """
-    assert run(program, tmp_path, scheme).splitlines() == ["child free 0", "child ended with 0", "parent held 0 {}"]
+    assert run(program, store_of(scheme)).splitlines() == ["child free 0", "child ended with 0", "parent held 0 {}"]

@@ -11,6 +11,8 @@ import textwrap
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 _NOT_WANTED = (
@@ -133,6 +135,28 @@ def test_the_interpreter_s_library_brings_no_second_one_into_this_process(tmp_pa
         app.close()
     """
     assert fresh(program, tmp_path) == "5 False\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "drivers"),
+    [
+        ("sqlite:///queue.db", ["_sqlite3"]),
+        ("sqlite+apsw:///queue.db", ["_sqlite3", "apsw"]),
+        ("postgresql://ann@db/shop", ["psycopg"]),
+        ("redis://cache/0", ["redis", "hiredis"]),
+    ],
+)
+def test_a_url_brings_its_own_driver_and_no_other(tmp_path: Path, url: str, drivers: list[str]) -> None:
+    """And nothing before the store is wanted; a server that does not exist is not asked for."""
+    program = f"""
+        from comanda import Comanda
+        drivers = ("_sqlite3", "apsw", "psycopg", "redis", "hiredis")
+        app = Comanda({url!r})
+        before = [name for name in drivers if name in sys.modules]
+        app.broker
+        print(before, *(name for name in drivers if name in sys.modules))
+    """
+    assert fresh(program, tmp_path).split() == ["[]", *drivers]
 
 
 def test_an_integration_whose_package_is_missing_answers_with_the_command_that_brings_it(tmp_path: Path) -> None:

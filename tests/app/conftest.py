@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from comanda import Comanda
-
-SCHEMES = ("memory", "sqlite", "sqlite+apsw", "redis")
+from tests.servers.stores import SCHEMES, StoreOf
 
 MakeApp = Callable[..., Comanda]
 
 
 @pytest.fixture
-def make_app(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> Iterator[MakeApp]:
+def make_app(store_of: StoreOf) -> Iterator[MakeApp]:
     """Make an app on the test's own store, `make_app(scheme="sqlite", **settings)`; closed at the end of the test."""
     made: list[Comanda] = []
 
     def make(scheme: str = "sqlite", **settings: Any) -> Comanda:
-        url = "memory://" if scheme == "memory" else f"{scheme}:///{tmp_path}/queue.db"
-        if scheme == "redis":
-            url, settings = request.getfixturevalue("redis_url"), {"namespace": namespace, **settings}
-        made.append(Comanda(url, **settings))
+        store = store_of(scheme)
+        made.append(Comanda(store.url, **{"namespace": store.namespace, **settings}))
         return made[-1]
 
     yield make

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ import psycopg
 import pytest
 
 from comanda.brokers.postgres import PostgresBroker
+from comanda.brokers.postgres.connection import Connection
 from comanda.brokers.records import State
 from comanda.errors import BrokerError, BrokerTimeout, BrokerUnavailable
 from comanda.testing.conformance.case import PATIENCE, Worker, enqueue_one, ids_of, new_job, read, success
 from tests.servers.postgres import PostgresServer
+from tests.servers.process import wait_until
 
 
 @pytest.fixture
@@ -77,6 +80,23 @@ def test_a_wait_hears_again_when_the_server_is_back(server: PostgresServer, brok
     assert heard.wait(PATIENCE)
     thread.join()
     other.close()
+
+
+def test_a_wait_that_finds_its_connection_dead_at_the_first_look_goes_on(
+    server: PostgresServer, broker: PostgresBroker
+) -> None:
+    """A worker's engine waits between two batches, and would end with any error that is not comanda's."""
+    broker.wait_for_change(0)
+    ear = broker._waiting()._ear
+    assert ear is not None
+    os.kill(ear.backend_pid, signal.SIGKILL)  # it says no last word, so that the first look meets the end
+    wait_until(lambda: bool(_readable(ear)), lambda: "the connection did not end")
+    broker.wait_for_change(0)
+    broker.wait_for_change(0)
+
+
+def _readable(ear: Connection) -> list[int]:
+    return select.select([ear.raw.pgconn.socket], [], [], 0)[0]
 
 
 def test_what_was_acknowledged_before_a_kill_is_there_afterwards(

@@ -7,10 +7,13 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from comanda import Comanda, Retry, Secret, outcome
-from comanda.brokers.records import Claimed, Demand, Outcome, WorkerInfo
+from comanda.brokers.records import Claimed, Demand, JobFilter, JobRecord, Outcome, WorkerInfo
 from comanda.ids import from_text
 from comanda.job import Job
+from tests.servers.stores import Store
 
 SOURCE = """
 from comanda import Comanda, Secret
@@ -35,10 +38,11 @@ _NO_TOKEN = Secret("none")
 class Shop:
     """The app and one worker's owner id."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, store: Store | None = None) -> None:
+        """`path` is the SQLite file, unless the jobs are in another store."""
         self.path = path
-        self.url = f"sqlite:///{path}"
-        self.app = Comanda(self.url)
+        self.url, self.namespace = store or (f"sqlite:///{path}", "comanda")
+        self.app = Comanda(self.url, namespace=self.namespace)
         self.send_mail = self.app.task(name="shop.send_mail")(_send_mail)
         self.make_report = self.app.task(name="shop.make_report", queue="reports", timeout=30)(_make_report)
         self._owner: int | None = None
@@ -62,7 +66,7 @@ class Shop:
     def park(self) -> Job[Any]:
         """Return a job of a task that the living worker does not know, parked by its rescue."""
         assert self.owner
-        other = Comanda(self.url)
+        other = Comanda(self.url, namespace=self.namespace)
         try:
             job: Job[Any] = other.task(name="shop.lost")(_make_report).enqueue("may")
         finally:
@@ -107,6 +111,13 @@ class Shop:
             _refuse(text)
         except ConnectionError as error:
             self.settle(outcome.raised(claimed, error, retry, now - 600_000, now))
+
+
+def jobs_of(app: Comanda) -> list[JobRecord]:
+    """All jobs as their pages show them, without what begins anew elsewhere."""
+    found = app.broker.find(JobFilter(), limit=1_000, oldest_first=True)
+    records = app.broker.get([record.id for record in found], attempts=True)
+    return [structs.replace(record, fence=0, version=0, parked=False) for record in records if record is not None]
 
 
 def _refuse(text: str) -> None:

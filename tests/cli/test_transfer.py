@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import structs
 
 from comanda import Comanda, Retry
-from comanda.brokers.records import JobFilter, JobRecord, State
+from comanda.brokers.records import State
 from comanda.cli import transfer
 
 from .conftest import Run
 from .processes import comanda
-from .shop import Shop
+from .shop import Shop, jobs_of
 
 
 @pytest.fixture
@@ -25,13 +24,6 @@ def target(workplace: Path) -> Iterator[Comanda]:
     app = Comanda(f"sqlite+apsw:///{workplace / 'new.db'}")
     yield app
     app.close()
-
-
-def jobs_of(app: Comanda) -> list[JobRecord]:
-    """All jobs as their pages show them, without what begins anew elsewhere."""
-    found = app.broker.find(JobFilter(), limit=1_000, oldest_first=True)
-    records = app.broker.get([record.id for record in found], attempts=True)
-    return [structs.replace(record, fence=0, version=0, parked=False) for record in records if record is not None]
 
 
 def fill(shop: Shop) -> None:

@@ -11,9 +11,17 @@ from types import ModuleType
 
 import pytest
 
+from tests.servers.stores import DURABLE, SERVERS, StoreOf
+
 from .processes import Gate, Launcher
+from .progress import Progress
 
 Load = Callable[[str], ModuleType]
+
+on_each_store = pytest.mark.parametrize("url", DURABLE, indirect=True)
+"""For tests of what must hold wherever the jobs are."""
+
+on_servers = pytest.mark.parametrize("url", SERVERS, indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -39,11 +47,12 @@ def launcher(tmp_path: Path, gate: Gate) -> Iterator[Launcher]:
 
 
 @pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Where the jobs are, in this process and in those it starts."""
-    named = f"sqlite:///{tmp_path / 'shop.db'}"
-    monkeypatch.setenv("COMANDA_URL", named)
-    return named
+def url(request: pytest.FixtureRequest, store_of: StoreOf, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the jobs are, in this process and in those it starts: a SQLite file, unless `on_each_store` says else."""
+    store = store_of(getattr(request, "param", "sqlite"), "shop.db")
+    monkeypatch.setenv("COMANDA_URL", store.url)
+    monkeypatch.setenv("COMANDA_NAMESPACE", store.namespace)
+    return store.url
 
 
 @pytest.fixture
@@ -66,3 +75,18 @@ def load(url: str) -> Iterator[Load]:
 def shop(load: Load) -> ModuleType:
     """The app that most of these tests use."""
     return load("shop")
+
+
+@pytest.fixture
+def kitchen(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The app whose tasks behave badly, and `cook`, which does not."""
+    monkeypatch.chdir(tmp_path)
+    return load("kitchen")
+
+
+@pytest.fixture
+def progress(tmp_path: Path) -> Iterator[Progress]:
+    """Where the test sees how far the workers are."""
+    pipe = Progress(tmp_path / "progress")
+    yield pipe
+    pipe.close()

@@ -2,7 +2,8 @@
 
 Each round enqueues JOBS jobs, lets the worker run a random number of them, kills, and then wants every one of them
 ended within the bound of guarantee 4, with its own result and with nothing left running. The moments are seeded;
-E2E_KILL_ROUNDS and E2E_KILL_SEED change how many there are of each kind, and which.
+E2E_KILL_ROUNDS and E2E_KILL_SEED change how many there are of each kind, and which. The worker is the same on every
+store, so that a few rounds tell whether a server's verbs recover as the file's do.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 import os
 import random
 import re
-import select
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -23,11 +23,12 @@ from comanda import Job
 from comanda.brokers.records import LIVE_STATES, JobFilter, State
 from comanda.ids import from_text
 
-from .conftest import Load
+from .conftest import on_each_store
 from .processes import SOON, Launcher, Process, kill
+from .progress import Progress
 
 JOBS = 500
-ROUNDS = int(os.environ.get("E2E_KILL_ROUNDS", "20"))
+ROUNDS = {"sqlite": 20, "postgresql": 3, "redis": 3}
 SEED = int(os.environ.get("E2E_KILL_SEED", "1"))
 BOUND = 15.0
 """Seconds within which a dead worker's jobs run again (guarantee 4)."""
@@ -37,42 +38,9 @@ OPTIONS = ("-p", "2", "-c", "4", "--log-level", "WARNING")
 
 
 @pytest.fixture
-def kitchen(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The app that cooks."""
-    monkeypatch.chdir(tmp_path)
-    return load("kitchen")
-
-
-class Progress:
-    """The pipe into which every execution writes one byte."""
-
-    def __init__(self, path: Path) -> None:
-        os.mkfifo(path)
-        self._pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-
-    def wait_for(self, count: int) -> None:
-        """Return when `count` more jobs have been run."""
-        while count > 0:
-            ready, _, _ = select.select([self._pipe], [], [], SOON)
-            assert ready, f"{count} jobs more should have run"
-            count -= len(os.read(self._pipe, count))
-
-    def forget(self) -> None:
-        """Drop what was written so far."""
-        while select.select([self._pipe], [], [], 0)[0]:
-            os.read(self._pipe, 65_536)
-
-    def close(self) -> None:
-        """Close the pipe."""
-        os.close(self._pipe)
-
-
-@pytest.fixture
-def progress(tmp_path: Path) -> Iterator[Progress]:
-    """Where the test sees how far the worker is."""
-    pipe = Progress(tmp_path / "progress")
-    yield pipe
-    pipe.close()
+def rounds(url: str) -> int:
+    """How often this store's worker is killed."""
+    return int(os.environ.get("E2E_KILL_ROUNDS", ROUNDS[url.partition(":")[0]]))
 
 
 def _child(launcher: Launcher, worker: Process, chance: random.Random) -> list[int]:
@@ -88,18 +56,20 @@ def _group(launcher: Launcher, worker: Process, chance: random.Random) -> list[i
     return chance.sample(members, len(members))
 
 
+@on_each_store
 @pytest.mark.parametrize("victims", [_child, _supervisor, _group])
 @pytest.mark.timeout(300)
 def test_no_job_is_lost_or_left_running_whoever_is_killed(
     launcher: Launcher,
     kitchen: ModuleType,
     progress: Progress,
+    rounds: int,
     victims: Callable[[Launcher, Process, random.Random], list[int]],
 ) -> None:
     chance = random.Random(f"{SEED} {victims.__name__}")  # noqa: S311 - moments, no secret
     jobs: list[Job[int]] = []
     worker = _start(launcher)
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         if victims is _child and turn % 4 == 3:  # a fresh one: else the next child starts ever later
             assert worker.stop() == 0
             worker = _start(launcher)
@@ -118,13 +88,14 @@ def test_no_job_is_lost_or_left_running_whoever_is_killed(
     assert worker.stop() == 0
 
 
+@on_each_store
 @pytest.mark.timeout(300)
 def test_no_accepted_job_is_lost_when_the_web_process_is_killed_with_its_worker_beside_it(
-    launcher: Launcher, kitchen: ModuleType, progress: Progress
+    launcher: Launcher, kitchen: ModuleType, progress: Progress, rounds: int
 ) -> None:
     chance = random.Random(f"{SEED} web")  # noqa: S311 - moments, no secret
     web = _web(launcher, JOBS)
-    for left in reversed(range(ROUNDS)):
+    for left in reversed(range(rounds)):
         progress.wait_for(chance.randrange(1, JOBS // 2))
         killed, killed_at = web, time.monotonic()
         killed.kill()

@@ -13,18 +13,10 @@ import pytest
 
 from comanda import JobCancelled, State
 
-from .conftest import Load
 from .processes import SOON, Gate, Launcher, await_end
 
 KITCHEN = "tests.e2e.apps.kitchen:app"
 SHORT_LEASE = {"COMANDA_LEASE": "1", "COMANDA_HEARTBEAT": "0.3", "COMANDA_RESCUE": "0.3"}
-
-
-@pytest.fixture
-def kitchen(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The app whose tasks behave badly."""
-    monkeypatch.chdir(tmp_path)
-    return load("kitchen")
 
 
 def test_the_supervisor_does_not_import_the_app(launcher: Launcher, kitchen: ModuleType, tmp_path: Path) -> None:

@@ -11,17 +11,9 @@ import pytest
 
 from comanda import JobCancelled, JobFailed, State
 
-from .conftest import Load
 from .processes import SOON, Gate, Launcher
 
 KITCHEN = "tests.e2e.apps.kitchen:app"
-
-
-@pytest.fixture
-def kitchen(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The app whose tasks behave badly."""
-    monkeypatch.chdir(tmp_path)
-    return load("kitchen")
 
 
 def test_a_body_that_goes_on_costs_its_child_and_counts_as_timed_out(

@@ -6,8 +6,13 @@ from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
-from comanda import State
+import pytest
 
+from comanda import State
+from comanda.brokers.records import LIVE_STATES, JobFilter
+from comanda.ids import from_text
+
+from .conftest import on_each_store
 from .evidence import counts, runs
 from .processes import SHOP, SOON, Launcher, Process
 
@@ -36,3 +41,26 @@ def test_four_web_and_four_worker_processes_run_two_thousand_jobs_once_each(
     assert {len(pids) for pids in executed.values()} == {1}
     assert {pid for pids in executed.values() for pid in pids} <= launcher.living("comanda.worker.child")
     assert counts(shop) == {State.SUCCESSFUL: 2_000}
+
+
+@on_each_store
+@pytest.mark.timeout(180)
+def test_four_producers_and_four_workers_run_twenty_thousand_jobs_once_each_on_every_store(
+    launcher: Launcher, shop: ModuleType, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        launcher.worker(SHOP, "--processes", "2").line("is at work")
+    producers = [launcher.python(*PRODUCING, "5000", "2", "250") for _ in range(4)]
+    assert [producer.end(3 * SOON) for producer in producers] == [0] * 4
+    ids = [job_id for producer in producers for job_id in accepted(producer)]
+    assert len(set(ids)) == 20_000
+    while waiting := shop.app.find_jobs(JobFilter(states=LIVE_STATES), limit=1):
+        waiting[0].result(3 * SOON)
+    assert counts(shop) == {State.SUCCESSFUL: 20_000}
+    executed = runs(tmp_path)
+    assert executed.keys() == set(ids)
+    assert {len(pids) for pids in executed.values()} == {1}
+    assert {pid for pids in executed.values() for pid in pids} == launcher.living("comanda.worker.child")
+    records = [record for record in shop.app.broker.get([from_text(job_id) for job_id in ids]) if record is not None]
+    assert Counter(record.result for record in records) == {str(number).encode(): 4 for number in range(5_000)}
+    assert {(record.fence, record.attempt, record.crashes) for record in records} == {(1, 1, 0)}

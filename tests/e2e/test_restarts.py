@@ -13,11 +13,12 @@ import pytest
 
 from comanda import Job, JobFailed, State
 
-from .conftest import Load
+from .conftest import Load, on_each_store
 from .evidence import counts, runs
 from .processes import SHOP, SOON, Gate, Launcher, kill
 
 
+@on_each_store
 def test_a_deploy_with_one_job_running_and_a_hundred_queued_loses_none(
     launcher: Launcher, shop: ModuleType, gate: Gate, tmp_path: Path
 ) -> None:
@@ -119,6 +120,7 @@ def test_the_job_of_a_killed_worker_is_taken_over_within_the_lease_and_the_attem
     assert rescuer.stop() == 0
 
 
+@on_each_store
 def test_workers_go_from_one_to_two_to_none_to_two_and_each_job_runs_once(
     launcher: Launcher, shop: ModuleType, tmp_path: Path
 ) -> None:

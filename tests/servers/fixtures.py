@@ -11,12 +11,16 @@ import pytest
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 
+# Taken out of the environment: comanda itself would refuse settings of these names.
+_POSTGRES = os.environ.pop("COMANDA_TEST_POSTGRES_URL", None)
+_REDIS = os.environ.pop("COMANDA_TEST_REDIS_URL", None)
+
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The URL of a PostgreSQL server."""
-    if given := os.environ.get("COMANDA_TEST_POSTGRES_URL"):
-        yield given
+    if _POSTGRES:
+        yield _POSTGRES
         return
     server = PostgresServer()
     try:
@@ -29,8 +33,8 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """The URL of a Redis server."""
-    if given := os.environ.get("COMANDA_TEST_REDIS_URL"):
-        yield given
+    if _REDIS:
+        yield _REDIS
         return
     server = RedisServer()
     try:

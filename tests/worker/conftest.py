@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from comanda import Comanda
-
-SCHEMES = ("memory", "sqlite", "sqlite+apsw", "redis")
+from tests.servers.stores import DURABLE, SCHEMES, Store, StoreOf
 
 
 @pytest.fixture(params=SCHEMES)
-def app(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> Iterator[Comanda]:
+def app(request: pytest.FixtureRequest, store_of: StoreOf) -> Iterator[Comanda]:
     """An empty app, over each broker in turn."""
-    if request.param != "redis":
-        yield from _app(request.param, tmp_path)
-        return
-    made = Comanda(request.getfixturevalue("redis_url"), namespace=namespace)
-    yield made
-    made.close()
+    yield from _app(store_of(request.param))
 
 
 @pytest.fixture
-def memory_app(tmp_path: Path) -> Iterator[Comanda]:
+def memory_app(store_of: StoreOf) -> Iterator[Comanda]:
     """An empty app in memory, where the broker makes no difference."""
-    yield from _app("memory", tmp_path)
+    yield from _app(store_of("memory"))
 
 
 @pytest.fixture
-def file_app(tmp_path: Path) -> Iterator[Comanda]:
+def file_app(store_of: StoreOf) -> Iterator[Comanda]:
     """An empty app on a SQLite file."""
-    yield from _app("sqlite", tmp_path)
+    yield from _app(store_of("sqlite"))
 
 
-def _app(scheme: str, directory: Path) -> Iterator[Comanda]:
-    made = Comanda("memory://" if scheme == "memory" else f"{scheme}:///{directory}/queue.db")
+@pytest.fixture(params=DURABLE)
+def shared_app(request: pytest.FixtureRequest, store_of: StoreOf) -> Iterator[Comanda]:
+    """An empty app over each broker that other processes may use, too."""
+    yield from _app(store_of(request.param))
+
+
+def _app(store: Store) -> Iterator[Comanda]:
+    made = Comanda(store.url, namespace=store.namespace)
     yield made
     made.close()

@@ -17,13 +17,14 @@ from comanda import Comanda, ConfigurationError, JobCancelled, State, UnknownOpt
 from comanda.brokers.records import JobFilter, NewJob
 from comanda.ids import from_text, new_ids
 from comanda.worker import embedded, group, spawning
+from tests.servers.stores import DURABLE, StoreOf
 
 from .support import SOON, Gate, states
 
 APP = """
 from comanda import Comanda
 
-app = Comanda({url!r}, lease=2, heartbeat=0.5, rescue=0.5, grace=1)
+app = Comanda({url!r}, namespace={namespace!r}, lease=2, heartbeat=0.5, rescue=0.5, grace=1)
 
 @app.task
 def add(left: int, right: int) -> int:
@@ -31,10 +32,16 @@ def add(left: int, right: int) -> int:
 """
 
 
+on_each_store = pytest.mark.parametrize("module", DURABLE, indirect=True)
+
+
 @pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """A module `embedded_shop` with an app on a file, where child processes find it, too."""
-    (tmp_path / "embedded_shop.py").write_text(APP.format(url=f"sqlite:///{tmp_path}/queue.db"))
+def module(
+    request: pytest.FixtureRequest, store_of: StoreOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModuleType]:
+    """A module `embedded_shop` with an app on a file or another store, where child processes find it, too."""
+    store = store_of(getattr(request, "param", "sqlite"))
+    (tmp_path / "embedded_shop.py").write_text(APP.format(**store._asdict()))
     monkeypatch.syspath_prepend(tmp_path)
     imported = __import__("embedded_shop")
     yield imported
@@ -131,6 +138,7 @@ def test_the_app_is_found_in_the_module_that_declares_its_tasks(
     assert embedded._path_of(module.app) == "embedded_shop:app"
 
 
+@on_each_store
 def test_processes_beside_this_one_run_the_jobs_and_end_with_stop(
     module: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -144,6 +152,7 @@ def test_processes_beside_this_one_run_the_jobs_and_end_with_stop(
     assert caplog.records == []
 
 
+@on_each_store
 def test_only_one_of_two_starts_a_group_and_the_other_takes_over(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -276,6 +276,24 @@ def test_no_more_jobs_run_at_a_time_than_there_are_slots(app: Comanda) -> None:
             job.result(SOON)
 
 
+def test_an_idle_worker_hears_of_a_job_without_asking_for_it(
+    shared_app: Comanda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S4-09: its next look would be in an hour; the producer has connections of its own."""
+    monkeypatch.setattr("comanda.worker.engine.POLL", 3_600)
+    producer = Comanda(shared_app.url, namespace=shared_app.namespace)
+
+    def quick() -> int:
+        return 42
+
+    shared_app.task(name="quick")(quick)
+    produced = producer.task(name="quick")(quick)
+    with Working(shared_app):
+        for _ in range(3):
+            assert produced.enqueue().result(SOON) == 42
+    producer.close()
+
+
 def test_jobs_that_wait_behind_long_ones_go_back_for_others(app: Comanda) -> None:
     gate = Gate()
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -198,8 +199,7 @@ def test_a_burst_ends_when_nothing_is_ready_and_nothing_runs(app: Comanda) -> No
 def test_the_outcome_of_a_lost_lease_is_refused_and_logged(
     app: Comanda, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # It shall not hear of its death before it writes. Counted from the host's start: an hour would be over some day.
-    monkeypatch.setattr("comanda.worker.engine.STOP_LOOK", 10_000_000)
+    monkeypatch.setattr("comanda.worker.engine.STOP_LOOK", 3_600)  # it shall not hear of its death before it writes
     gate = Gate()
 
     @app.task(name="slow")
@@ -210,6 +210,7 @@ def test_the_outcome_of_a_lost_lease_is_refused_and_logged(
     job = slow.enqueue()
     with Working(app, grace=0) as worker, caplog.at_level(logging.WARNING, "comanda.worker"):
         gate.arrived()
+        worker.engine._asked = time.monotonic()  # long ago is less than an hour on a host that has just started only
         app.broker.release(worker.owner, ())
         gate.opened.set()
         with Working(app):
@@ -293,11 +294,28 @@ def test_a_claim_whose_answer_was_lost_is_reported(app: Comanda) -> None:
     @app.task(name="quick")
     def quick() -> None: ...
 
-    broker.errors = [BrokerUnavailable("the answer was lost")]
+    lost = BrokerUnavailable("the answer was lost")
+    lost.may_have_written = True
+    broker.errors = [lost]
     job = quick.enqueue()
     with Working(app, broker=cast(Broker, broker), on_doubt=doubt.set):
         assert doubt.wait(SOON)
     assert job.refresh().state == State.READY
+
+
+def test_a_claim_that_was_never_sent_leaves_no_doubt(app: Comanda) -> None:
+    """A server that is away for an hour costs no child its place."""
+    broker = Failing(app.broker)
+    doubt = threading.Event()
+
+    @app.task(name="quick")
+    def quick() -> None: ...
+
+    broker.errors = [BrokerUnavailable("connection refused")]
+    job = quick.enqueue()
+    with Working(app, broker=cast(Broker, broker), on_doubt=doubt.set):
+        job.result(SOON)
+    assert not doubt.is_set()
 
 
 def test_nothing_is_left_behind_by_an_engine(app: Comanda) -> None:
@@ -312,12 +330,16 @@ def test_nothing_is_left_behind_by_an_engine(app: Comanda) -> None:
         with Working(app, burst=True) as worker:
             worker.join()
 
-    work()  # the broker keeps its bells,
-    states(app)  # and its connections
+    def close() -> None:
+        app.broker.close()  # what it keeps between two uses is its own
+        gc.collect()
+
+    work()  # what is imported at the first use stays open
+    close()
     threads, files = set(threading.enumerate()), _files()
     work()
-    gc.collect()
     assert states(app) == {State.SUCCESSFUL: 4}
+    close()
     assert set(threading.enumerate()) - threads == set()
     assert _files() - files == set()
 

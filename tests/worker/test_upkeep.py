@@ -40,48 +40,48 @@ def _upkeep(app: Comanda, owners: list[int], beats: list[Beat] | None = None) ->
 
 
 def test_the_jobs_of_a_dead_worker_of_this_host_go_back_at_the_first_look(
-    file_app: Comanda, caplog: pytest.LogCaptureFixture
+    shared_app: Comanda, caplog: pytest.LogCaptureFixture
 ) -> None:
-    owner = _held_by_a_dead_worker(file_app, started=1)
+    owner = _held_by_a_dead_worker(shared_app, started=1)
     with caplog.at_level(logging.WARNING, "comanda.worker"):
-        _upkeep(file_app, []).rescue()
-    assert states(file_app) == {State.READY: 3}
-    assert sorted(record.crashes for record in file_app.broker.find(JobFilter())) == [0, 0, 1]
+        _upkeep(shared_app, []).rescue()
+    assert states(shared_app) == {State.READY: 3}
+    assert sorted(record.crashes for record in shared_app.broker.find(JobFilter())) == [0, 0, 1]
     assert f"worker {owner} of this host is gone: 3 jobs handed back, 1 of which had started" in caplog.text
-    assert presence.started_of(file_app.broker.runtime_directory(), owner) is None
+    assert presence.started_of(shared_app.broker.runtime_directory(), owner) is None
 
 
-def test_owners_of_ones_own_are_left_to_their_supervisor(file_app: Comanda) -> None:
-    owner = _held_by_a_dead_worker(file_app, started=1)
-    _upkeep(file_app, [owner]).rescue()
-    assert states(file_app) == {State.RUNNING: 3}
+def test_owners_of_ones_own_are_left_to_their_supervisor(shared_app: Comanda) -> None:
+    owner = _held_by_a_dead_worker(shared_app, started=1)
+    _upkeep(shared_app, [owner]).rescue()
+    assert states(shared_app) == {State.RUNNING: 3}
 
 
-def test_beats_go_out_for_all_owners_and_their_answer_is_heard(file_app: Comanda) -> None:
-    owner = _held_by_a_dead_worker(file_app, started=0)
+def test_beats_go_out_for_all_owners_and_their_answer_is_heard(shared_app: Comanda) -> None:
+    owner = _held_by_a_dead_worker(shared_app, started=0)
     beats: list[Beat] = []
-    upkeep = _upkeep(file_app, [owner], beats)
+    upkeep = _upkeep(shared_app, [owner], beats)
     upkeep.beat()
-    file_app.broker.release(owner, ())
+    shared_app.broker.release(owner, ())
     upkeep.beat()
     assert [beat.lost for beat in beats] == [[], [owner]]
 
 
-def test_without_owners_nothing_is_renewed(file_app: Comanda) -> None:
+def test_without_owners_nothing_is_renewed(shared_app: Comanda) -> None:
     beats: list[Beat] = []
-    _upkeep(file_app, [], beats).beat()
+    _upkeep(shared_app, [], beats).beat()
     assert beats == []
 
 
-def test_finished_jobs_are_removed_by_age(file_app: Comanda) -> None:
-    @file_app.task(name="task")
+def test_finished_jobs_are_removed_by_age(shared_app: Comanda) -> None:
+    @shared_app.task(name="task")
     def task() -> None: ...
 
     task.enqueue()
-    assert run_jobs(file_app) == 1
+    assert run_jobs(shared_app) == 1
     beats: list[Beat] = []
-    Upkeep(file_app.broker, file_app.broker, Settings(keep_successful=0.0), list, beats.append).keep_house()
-    assert states(file_app) == {}
+    Upkeep(shared_app.broker, shared_app.broker, Settings(keep_successful=0.0), list, beats.append).keep_house()
+    assert states(shared_app) == {}
 
 
 def test_a_step_that_the_store_refuses_is_tried_again_soon_and_said_once(caplog: pytest.LogCaptureFixture) -> None:

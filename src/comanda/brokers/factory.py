@@ -26,8 +26,8 @@ _PACKAGES = {
 }
 """URL scheme to the package of `comanda.brokers` that serves it; it is imported when it is wanted."""
 
-_DRIVERS = {"postgres": "psycopg", "redis": "redis"}
-"""Package to the top-level module of the driver that its extra, of the same name as the package, brings."""
+_DRIVERS = {"postgres": ("psycopg",), "redis": ("redis", "hiredis")}
+"""Package to the top-level modules that its extra, of the same name as the package, brings."""
 
 SCHEMES = tuple(_PACKAGES)
 
@@ -58,7 +58,7 @@ def open_broker(url: str, opening: Opening | None = None) -> Broker:
     try:
         module = importlib.import_module(f"comanda.brokers.{package}.url")
     except ModuleNotFoundError as error:
-        if error.name != _DRIVERS.get(package):
+        if error.name not in _DRIVERS.get(package, ()):
             raise
         raise MissingExtra(package, f"{scheme}://") from None
     return cast(Broker, module.open_url(url, opening or Opening()))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 
 from ..brokers.base import Broker
 from ..brokers.records import Claimed, Demand, Exchanged, Outcome
-from ..errors import BrokerError, BrokerTimeout
+from ..errors import BrokerError, BrokerUnavailable
 from .backoff import Backoff
 from .batching import SHORT
 from .executors import Executors
@@ -151,8 +151,7 @@ class Engine:
             )
         except BrokerError as error:
             self._unsettled = outcomes
-            # After a time-out nothing was written; after anything else the claim may have been.
-            self._in_doubt |= wanted > 0 and not isinstance(error, BrokerTimeout)
+            self._in_doubt |= wanted > 0 and isinstance(error, BrokerUnavailable) and error.may_have_written
             self._pause(error)
             return None
         self._unsettled = []

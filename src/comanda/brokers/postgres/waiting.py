@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import psycopg
 
 from ...errors import ComandaError
-from .connection import Connection
+from .connection import Connection, NoAnswer
 from .ringer import channel
 from .store import Store, orphans
 
@@ -129,16 +130,24 @@ class Waiting:
         ear = self._open_ear()
         if ear is None:
             return self._look(timeout)
+        try:
+            return self._listened(ear, timeout)
+        except (psycopg.Error, OSError):
+            ear.close()
+            self._ear = None
+            return {*TOPICS}  # all, since some may have rung while the connection was lost
+
+    def _listened(self, ear: Connection, timeout: float) -> set[str]:
+        """The same through an open connection; raises psycopg.Error or OSError when it is lost, at any step."""
         rung = set() if timeout else self._notified(ear)
-        sources: list[socket.socket | int] = [self._wake_in, ear.raw.pgconn.socket]
-        ready = select.select(sources, [], [], 0 if rung else max(0.0, timeout))[0]
-        if self._woken(self._wake_in in ready):
+        ready = _ready([self._wake_in, ear.raw.pgconn.socket], 0 if rung else timeout)
+        if self._woken(self._wake_in.fileno() in ready):
             rung |= {*TOPICS}
         return rung | self._notified(ear)
 
     def _look(self, timeout: float) -> set[str]:
         """Return the topics whose counter has moved, within `timeout` seconds or _POLL: the caller asks again."""
-        if self._woken(bool(select.select([self._wake_in], [], [], max(0.0, min(timeout, _POLL)))[0])):
+        if self._woken(bool(_ready([self._wake_in], min(timeout, _POLL)))):
             return {*TOPICS}
         try:
             ((*counted,),) = self._store.look(_RINGS)
@@ -161,6 +170,7 @@ class Waiting:
         if self._ear is not None or time.monotonic() < self._try_at:
             return self._ear
         self._try_at = time.monotonic() + _AGAIN
+        ear: Connection | None = None
         try:
             ear = self._store.connect()
             if ear.is_pooled:  # a LISTEN would stay behind on a connection that others get
@@ -169,21 +179,26 @@ class Waiting:
                 return None
             names = [channel(self._store.namespace, topic) for topic in TOPICS]
             ear.script("".join(f'LISTEN "{name}";' for name in names))
-        except (ComandaError, psycopg.Error, OSError):
+        except (ComandaError, psycopg.Error, OSError, NoAnswer):
+            if ear is not None:
+                ear.close()
             return None
         self._ear = ear
         return ear
 
     def _notified(self, ear: Connection) -> set[str]:
-        """Return the topics that other processes rang; all when the connection is lost, since some may have."""
+        """Return the topics that other processes rang; raises psycopg.Error or OSError when the connection is lost."""
         rung = set()
-        try:
-            ear.raw.pgconn.consume_input()
-            while (notified := ear.raw.pgconn.notifies()) is not None:
-                if notified.be_pid != self._own():
-                    rung.add(notified.relname.decode().rpartition(".")[2])
-        except (psycopg.Error, OSError):
-            ear.close()
-            self._ear = None
-            return {*TOPICS}
+        ear.raw.pgconn.consume_input()
+        while (notified := ear.raw.pgconn.notifies()) is not None:
+            if notified.be_pid != self._own():
+                rung.add(notified.relname.decode().rpartition(".")[2])
         return rung
+
+
+def _ready(sources: Sequence[socket.socket | int], timeout: float) -> set[int]:
+    """Return the descriptors that can be read, within `timeout` seconds. select() knows none above 1,023."""
+    poll = select.poll()
+    for source in sources:
+        poll.register(source, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(math.ceil(max(0.0, timeout) * 1_000))}

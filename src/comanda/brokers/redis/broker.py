@@ -28,7 +28,7 @@ from . import enqueue, load, operate, places, read
 from .exchange import Exchange
 from .liveness import Liveness
 from .retention import Pruner
-from .store import Store
+from .store import SCHEMA_VERSION, Store
 from .waiting import Waiting
 
 
@@ -64,6 +64,17 @@ class RedisBroker(Broker):
             waits.abandon()
         self._store.forget()
         self._reset()
+
+    def schema_status(self) -> tuple[int, int]:
+        return self._store.schema()[0], SCHEMA_VERSION
+
+    def oldest_client(self) -> int | None:
+        return self._store.schema()[1]
+
+    def migrate(self) -> list[int]:
+        found, _ = self._store.schema()
+        self.open()
+        return [*range(found + 1, SCHEMA_VERSION + 1)]
 
     # -- producing ----------------------------------------------------------------------------------------------
 

@@ -10,9 +10,9 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from redis.exceptions import RedisError
@@ -27,6 +27,8 @@ from .replies import ServerError, translate
 from .scripts import Script, script
 
 __all__ = ["Argument", "Store"]
+
+T = TypeVar("T")
 
 DEADLINE = 5.0
 """Seconds until a use of the server gives up, unless the store says otherwise (R24)."""
@@ -108,6 +110,18 @@ class Store:
         """Connect and look at the server; raises ConfigurationError, SchemaMismatch or BrokerError."""
         with self._use(self._writing, time.monotonic() + self.deadline):
             pass
+
+    def schema(self) -> tuple[int, int | None]:
+        """Return the namespace's schema version, 0 without any, and the oldest client it lets in; changes nothing."""
+        until = time.monotonic() + self.deadline
+        command = (b"HMGET", self._key, "schema", "oldest_client")
+        try:
+            connection, found = self._introduced(until, lambda made: made.call(until, *command))
+        except (ServerError, OSError, RedisError) as error:
+            raise translate(error, self.where, self.deadline, may_have_written=False) from error
+        connection.close()
+        version, oldest = found
+        return int(version or 0), None if oldest is None else int(oldest)
 
     @property
     def server(self) -> Server:
@@ -220,10 +234,15 @@ class Store:
             return side.connection
         side.close()
         side.generation = self.generation
+        side.connection, _ = self._introduced(until, lambda connection: self._greet(connection, until))
+        return side.connection
+
+    def _introduced(self, until: float, first: Callable[[Connection], T]) -> tuple[Connection, T]:
+        """Return a new connection to the node that holds the namespace, and the answer to the first use of it."""
         for _ in range(_REDIRECTIONS):
             connection = self.connect(until)
             try:
-                self._greet(connection, until)
+                return connection, first(connection)
             except ServerError as error:
                 connection.close()
                 if error.moved_to is None:
@@ -232,9 +251,6 @@ class Store:
             except BaseException:
                 connection.close()
                 raise
-            else:
-                side.connection = connection
-                return connection
         raise ServerError("TRYAGAIN")
 
     def connect(self, until: float) -> Connection:

@@ -5,18 +5,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from ...errors import ConfigurationError, MissingExtra
+from ...errors import ConfigurationError
 from ..factory import Opening
 from ..options import options
-
-try:
-    from .broker import RedisBroker
-    from .connection import settings_of
-    from .store import Store
-except ModuleNotFoundError as error:
-    if error.name != "hiredis":
-        raise
-    raise MissingExtra("redis", "redis://") from None
+from .broker import RedisBroker
+from .connection import settings_of
+from .store import Store
 
 _SPELT = {"valkey": "redis", "valkeys": "rediss", "redis+unix": "unix"}
 """Scheme to the one that redis-py knows."""
