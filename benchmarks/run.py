@@ -92,7 +92,7 @@ def measure(
         if deep:
             deeply = drain.measure(library, runs, jobs, backlog=10 * jobs, directory=directory)
             drained["depth_ratio"] = deeply["jobs_per_second"] / drained["jobs_per_second"]
-            drained |= scale.measure(library, runs, directory=directory)
+            drained |= scale.measure(library, min(runs, 3), directory=directory)
         if library in SCHEMES:
             enqueued = enqueue.measure(library, 2 * runs, directory=directory)
             enqueued["enqueue_bare"] = enqueued.pop("bare")
