@@ -1,4 +1,5 @@
--- Store jobs of another store as they are, all in one step; answer with 1 for each that is new here, else 0.
+-- Store jobs of another store as they are, all in one step; answer with 1 for each that is new here, else 0. When the
+-- queue of one holds the other kind none is stored, and the answer is the place of the first such job.
 --
 -- ARGV: for each job its id, the flags of its n, its encoded part behind the n, what of its state does not depend on
 -- this store (msgpack: code, attempt, crashes, flags, due, started, finished), its result, its attempts and its
@@ -9,10 +10,10 @@ local UNKNOWN = struct.pack(STATE_FORMAT, 'r', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 local function is_taken(job)
     return call('HEXISTS', JOBS, job.id) == 1
         or job.key and not TERMINAL[job.code] and call('HEXISTS', UNIQUE, job.key) == 1
-        or not admits(job.queue, job.task)
 end
 
 local function store(job, flags, rest, attempts, operations)
+    admits(job.queue, job.task)
     job.n = call('HINCRBY', KEYS[1], 'n', 1) * 8 + flags
     if bit.band(job.flags, TIMELESS) ~= 0 then
         job.expires = nil
@@ -33,9 +34,19 @@ local function store(job, flags, rest, attempts, operations)
     end
 end
 
+local jobs, kinds = {}, {}
 for at = 1, #ARGV, 7 do
-    local rest = ARGV[at + 2]
-    local job = decode(ARGV[at], '\154\0' .. rest, UNKNOWN)
+    local job = decode(ARGV[at], '\154\0' .. ARGV[at + 2], UNKNOWN)
+    local kind = job.task == '' and 'm' or 'j'
+    local held = kinds[job.queue] or string.sub(call('HGET', QUEUE, job.queue) or kind, 1, 1)
+    if held ~= kind then
+        return (at + 6) / 7
+    end
+    kinds[job.queue] = held
+    jobs[at] = job
+end
+for at = 1, #ARGV, 7 do
+    local job, rest = jobs[at], ARGV[at + 2]
     job.code, job.attempt, job.crashes, job.flags, job.due, job.started, job.finished =
         unpack(cmsgpack.unpack(ARGV[at + 3]), 1, 7)
     job.result = ARGV[at + 4]
