@@ -1,8 +1,9 @@
 """How many jobs a second one worker drains: python -m benchmarks.drain --library apsw --runs 5
 
 One worker with one child and default settings, no-op synchronous tasks, results and history on, everything durable
-(WAL, synchronous=FULL). All jobs are enqueued before the worker starts. Counted from the end of execution 5,000 to the
-end of execution 100,000, by the times that the store keeps of each job, so that measuring costs the worker nothing.
+(synchronous=FULL on SQLite, synchronous_commit and fsync on PostgreSQL, appendfsync=always on Redis). All jobs are
+enqueued before the worker starts. Counted from the end of execution 5,000 to the end of execution 100,000, by the times
+that the store keeps of each job, so that measuring costs the worker nothing.
 Each run ends with the exact-delivery check: N in, N done, none twice, none left. A bare loop runs before each run of
 the worker, and the ratio is that of the medians.
 
@@ -19,7 +20,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.store import STORES, fresh, fresh_database, worker
+from benchmarks.servers import SERVERS
+from benchmarks.store import STORES, fresh, worker
 from benchmarks.tasks import Tasks
 from comanda.brokers.records import JobFilter, State
 
@@ -43,9 +45,9 @@ def drain(library: str, jobs: int = JOBS, backlog: int | None = None, directory:
 
 def bare(library: str, jobs: int = JOBS, directory: Path | None = None) -> float:
     """Return the jobs per second of the bare loop, in a process of its own."""
-    if library == "postgres":
-        with fresh_database() as url:
-            return _run_bare("postgres_drain", "--url", url, "--jobs", str(jobs))
+    if library in SERVERS:
+        with SERVERS[library]() as url:
+            return _run_bare(f"{library}_drain", "--url", url, "--jobs", str(jobs))
     place = [] if directory is None else ["--directory", str(directory)]
     return _run_bare("sqlite_drain", "--library", library, "--jobs", str(jobs), *place)
 
@@ -63,10 +65,14 @@ def _ends(tasks: Tasks, jobs: int) -> list[int]:
         wrong = [key for key in counts if key[1] in (State.FAILED, State.CANCELLED, State.EXPIRED)]
         assert not wrong, f"jobs ended as {wrong}"
         time.sleep(0.2)
-    records = broker.find(JobFilter(), limit=jobs)
-    assert len(records) == jobs
-    assert all(record.attempt == 1 and record.fence == 1 for record in records), "a job was claimed twice"
-    return sorted(record.finished_at or 0 for record in records)
+    ended: list[int] = []
+    last = None
+    while page := broker.find(JobFilter(), limit=_CHUNK, after=last, oldest_first=True):
+        assert all(record.attempt == 1 and record.fence == 1 for record in page), "a job was claimed twice"
+        ended += [record.finished_at or 0 for record in page]
+        last = page[-1].id
+    assert len(ended) == jobs
+    return sorted(ended)
 
 
 def measure(

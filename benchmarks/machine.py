@@ -28,7 +28,7 @@ def describe(directory: Path | None = None) -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "comanda": __version__,
         "libraries": f"sqlite3 {sqlite3.sqlite_version}, apsw {apsw.sqlite_lib_version()}",
-        "durability": "WAL, synchronous=FULL, for comanda and the bare loops",
+        "durability": "synchronous=FULL, fsync=on, appendfsync=always, for comanda and the bare loops",
         "batch": "500 in the bare drain, chosen by the worker in comanda's",
         "payload": 'one small int, {"n": 1}; results and history kept',
     }

@@ -2,7 +2,7 @@
 
 32 connections (4 processes of 8 threads) run short transactions that write one row of the application's and then either
 enqueue a job or, for comparison, insert one more indexed row of the same size. Rounds of both kinds alternate on one
-server; printed are commits a second and their ratio. Needs a PostgreSQL server, see `store.py`.
+server; printed are commits a second and their ratio. Needs a PostgreSQL server, see `servers.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.store import fresh_database
+from benchmarks.servers import fresh_postgres
 from comanda import Comanda
 from comanda.ids import new_id
 from comanda.task import SyncTask
@@ -99,7 +99,7 @@ def _expect(process: subprocess.Popen[str], word: str) -> None:
 def measure(rounds: int, transactions: int) -> dict[str, float]:
     """Return the medians of `rounds` rounds: commits a second with a row and with a job, and the ratio of each pair."""
     rows, jobs = [], []
-    with fresh_database() as url:
+    with fresh_postgres() as url:
         app = Comanda(url)
         app.broker.open()
         app.close()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from benchmarks import drain, enqueue, latency, machine, run, transactions
+from benchmarks import drain, enqueue, latency, machine, run, scale, servers, transactions
 from benchmarks.bare import sqlite_drain
+from benchmarks.servers import SERVERS
 from benchmarks.store import SCHEMES, STORES
 
 both_libraries = pytest.mark.parametrize("library", SCHEMES)
@@ -32,9 +34,25 @@ def test_all_ways_to_enqueue_are_measured_and_lose_nothing(tmp_path: Path, libra
     assert 0 < figures["share"] <= 1
 
 
-def test_latency_is_measured_from_enqueue_to_start_and_to_the_result(tmp_path: Path) -> None:
-    figures = latency.measure("apsw", jobs=20, idle=0.01, pause=0.0, directory=tmp_path)
+@pytest.mark.parametrize("library", ["apsw", *SERVERS])
+def test_latency_is_measured_from_enqueue_to_start_and_to_the_result(tmp_path: Path, library: str) -> None:
+    figures = latency.measure(library, jobs=20, idle=0.01, pause=0.0, directory=tmp_path)
     assert 0 < figures["start_p50_ms"] < figures["result_p50_ms"]
+
+
+@pytest.mark.parametrize("library", ["apsw", *SERVERS])
+def test_the_broker_alone_is_measured_as_its_store_grows(
+    tmp_path: Path, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = scale.Case(3_000, 2_000, history=2_000), scale.Case(2_000, 2_000, vacuumed=False)
+    monkeypatch.setattr(scale, "CASES", {"backlog": cases})
+    figures = scale.measure(library, 1, ("backlog",), tmp_path)
+    assert figures["backlog_ratio"] == figures["backlog"] / figures["backlog_small"] > 0
+
+
+@pytest.mark.parametrize("store", SERVERS)
+def test_a_server_says_its_version(store: str) -> None:
+    assert re.fullmatch(r"(PostgreSQL|Redis) \d+\.[\d.]+", servers.version(store))
 
 
 def test_an_enqueue_in_the_caller_s_transaction_is_measured_beside_a_plain_row() -> None:

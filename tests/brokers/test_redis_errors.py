@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from comanda.brokers.records import State
+from comanda.brokers.records import JobFilter, State
 from comanda.brokers.redis.replies import ServerError, translate
 from comanda.errors import BrokerError, BrokerUnavailable, SchemaMismatch
 from comanda.testing.conformance.case import Worker, enqueue_one, new_jobs, success
@@ -23,6 +23,25 @@ def test_a_server_without_memory_takes_no_job_and_loses_none() -> None:
         client.config_set("maxmemory", "0")
         assert broker.get([kept])[0] is not None
         assert broker.counts() == {("default", State.READY): 1}
+        broker.close()
+
+
+def test_on_a_server_without_memory_jobs_are_worked_off() -> None:
+    """Otherwise a full queue would stay full, and running jobs would lose their lease."""
+    with server_with() as server, server.client() as client:
+        broker = broker_on(server.url)
+        kept = [job.id for job in broker.enqueue(new_jobs(3))]
+        client.config_set("maxmemory", "1")
+        worker = Worker(broker)
+        claimed = worker.claim()
+        assert [job.id for job in claimed] == kept
+        assert worker.beat()
+        assert worker.settle(*map(success, claimed[:2])) == []
+        assert broker.cancel(JobFilter(ids=(kept[2],))) == [kept[2]]
+        assert broker.release(worker.owner, ()) == 1
+        assert broker.counts() == {("default", State.SUCCESSFUL): 2, ("default", State.CANCELLED): 1}
+        assert broker.prune(successful_before=2**52, ended_before=2**52, keep_at_most=0) == 3
+        assert broker.counts() == {}
         broker.close()
 
 

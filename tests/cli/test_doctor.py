@@ -53,6 +53,18 @@ def test_the_store_is_shown_with_its_path_and_the_time_of_a_round_trip(shop: Sho
     assert f"sqlite:///{shop.path}, schema current, round trip 0." in message
 
 
+def test_a_guarantee_that_the_server_does_not_give_is_a_hint(
+    postgres_url: str, redis_url: str, data: Callable[..., Any]
+) -> None:
+    """The PostgreSQL of the tests does without fsync; their Redis does all it can."""
+    levels = {}
+    for url in (postgres_url, redis_url):
+        (found,) = [one for one in data("doctor", "--url", url)["checks"] if one["check"] == "server"]
+        levels[found["message"].split()[0]] = found["level"]
+        assert ("fsync is off: jobs that were accepted are lost" in found["message"]) == (found["level"] == "hint")
+    assert levels == {"PostgreSQL": "hint", "Redis": "ok"}
+
+
 def test_a_slow_store_is_a_hint(shop: Shop, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.app.broker.open()
     monkeypatch.setattr(store, "_SLOW", -1.0)

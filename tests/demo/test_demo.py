@@ -156,7 +156,8 @@ def test_on_postgres_the_logs_and_the_queue_are_in_one_database(tmp_path: Path, 
         connection.execute(f"CREATE DATABASE {name}".encode())
     url = postgres_url.rpartition("/")[0] + f"/{name}"
     code, output, errors = finished(*COMMAND, "--once", "--port", "0", "--url", url, directory=tmp_path)
-    assert (code, errors) == (0, "")
+    assert code == 0
+    assert [line for line in errors.splitlines() if "fsync is off" not in line] == []  # the tests' server never syncs
     assert output.endswith("All tags came.\n")
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) FROM logs").fetchall() == [(3,)]

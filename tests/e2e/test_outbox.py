@@ -17,7 +17,7 @@ import pytest
 from comanda.brokers.records import State
 from comanda.outbox.relay import Relay
 
-from .processes import SHOP, Launcher
+from .processes import SHOP, Launcher, await_end
 
 JOBS = 120
 KILLS = 3
@@ -72,6 +72,8 @@ def test_a_worker_that_is_killed_again_and_again_loses_no_job_and_makes_none_twi
                 connection.rollback()
             worker.nth("note finished in", 5)
             worker.kill()
+    for child in launcher.living("comanda.worker.child"):
+        await_end(child)  # it finishes what runs and hands back the rest
     outbox = shop.app.runtime.outbox
     Relay(outbox, shop.app.broker).drain()
     worker = launcher.comanda("worker", SHOP, "--burst")

@@ -67,6 +67,8 @@ def _checks(app: Comanda, path: str | None) -> Iterator[Finding]:
     yield store.round_trip(app.broker)
     if file is not None:
         yield from database.contents(file)
+    else:
+        yield from store.server(app.broker)
     yield from outbox.outbox(app, path)
     yield from work.work(app, path)
     if path is not None:

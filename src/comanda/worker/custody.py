@@ -26,10 +26,10 @@ class Custody:
         self._heart = open_broker(settings.url, Opening(namespace=settings.namespace, supervisor=True))
         self._directory = self._broker.runtime_directory()
         self._children: dict[int, ChildProcess] = {}
-        self._upkeep = Upkeep(self._broker, self._heart, settings, self._owners, self._pass_on)
-        self._upkeep.start()
         self._outbox = _open_outbox(settings)
         self._relay = None if self._outbox is None else Relay(self._outbox, self._broker)
+        self._upkeep = Upkeep(self._broker, self._heart, settings, self._owners, self._pass_on)
+        self._upkeep.start()
         if self._relay is not None:
             self._relay.start()
 

@@ -16,8 +16,12 @@ class Script(Struct, frozen=True, gc=False):
     sha: bytes
 
 
-_FILES = {"exchange": ("settle", "claim")}
-"""A verb whose script is more than the file of its name."""
+_WORKING = (
+    *("register", "unpark", "beat", "bury", "park", "expire"),
+    *("operate", "pause", "trim", "prune", "index_finished"),
+)
+_FILES = {"exchange": ("full", "settle", "claim"), **{verb: ("full", verb) for verb in _WORKING}}
+"""Verbs whose script is more than the file of their name."""
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator
 
 from ...brokers.base import Broker
 from .finding import Finding, hint, ok
@@ -22,6 +23,17 @@ def round_trip(broker: Broker) -> Finding:
     if seconds > _SLOW:
         return hint("store", message, "look at the load of this host and of the disk")
     return ok("store", message)
+
+
+def server(broker: Broker) -> Iterator[Finding]:
+    """Look at what the server of an opened store promises, if there is one."""
+    described = broker.describe()
+    if "server" in described:
+        found = f"{described['server']}, {described['durability']}"
+        if warning := described.get("warning"):
+            yield hint("server", f"{found}: {warning}", "mend it, or know what it may cost: docs/brokers.md")
+        else:
+            yield ok("server", found)
 
 
 def _timed(broker: Broker) -> float:
