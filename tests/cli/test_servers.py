@@ -172,14 +172,18 @@ def refused(run: Run, url: str, *words: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["postgresql://postgres:{}@127.0.0.1:{}/postgres", "redis://:{}@127.0.0.1:{}/0"])
-def test_an_unreachable_server_is_said_in_a_sentence(run: Run, url: str, workplace: Path) -> None:
+def test_an_unreachable_server_is_said_in_a_sentence(
+    run: Run, url: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
     named = url.format(SECRET, port)
     refused(run, named, f"127.0.0.1:{port}", "cannot be reached")
     (workplace / "tasks.py").write_text(TASKS.replace("Comanda()", f"Comanda({named!r})"))
+    monkeypatch.setenv("PYTHONWARNINGS", "error")  # a child that could not begin leaves nothing open
     worker = comanda("worker", "tasks:app", directory=workplace)
     assert worker.returncode == 3
     assert worker.stderr.startswith("comanda: ")
+    assert worker.stderr.count("\n") == 1, worker.stderr
     assert SECRET not in worker.stderr + worker.stdout
 
 

@@ -57,7 +57,12 @@ class Child:
         for task in self._tasks.values():
             check_completion(app.broker, task)
         self._broker = open_broker(app.url, Opening(namespace=app.namespace))
-        self._owner = self._broker.register(_myself(tuple(self._tasks), work.queues))
+        try:
+            store = self._broker.describe()
+            self._owner = self._broker.register(_myself(tuple(self._tasks), work.queues))
+        except BaseException:
+            self._broker.close()
+            raise
         concurrency = work.concurrency or app.settings.concurrency
         self._presence = Presence(self._broker.runtime_directory(), self._owner, concurrency)
         self._executors = self._make_executors(work, concurrency)
@@ -70,7 +75,6 @@ class Child:
         self._listening, self._waking = socket.socketpair()
         self._waking.setblocking(False)
         os.register_at_fork(after_in_child=self._forget)
-        store = self._broker.describe()
         channel.send(messages.Ready(owner=self._owner, settings=app.settings, tasks=tuple(self._tasks), store=store))
 
     def _make_executors(self, work: messages.Work, concurrency: int) -> Executors:

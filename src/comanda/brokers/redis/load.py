@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...clock import Micros
+from ...errors import ConfigurationError
 from ..arrival import Arrival, arriving, who
 from ..records import AttemptRecord, JobRecord
+from ..rules import kind_clash
 from . import records
 from .records import RESULT
 from .store import Argument, Store
 
 
 def load(store: Store, jobs: Sequence[JobRecord], now: Micros) -> list[bool]:
-    """Store jobs in their order; say for each whether it is new here."""
+    """Store jobs in their order; say for each whether it is new here.
+
+    Raises ConfigurationError, and stores none, when a queue is of the other kind.
+    """
     if not jobs:
         return []
     arguments: list[Argument] = []
     for job in jobs:
         arguments += _arguments(arriving(job, now))
-    return [bool(stored) for stored in store.write("load", arguments)]
+    answers = store.write("load", arguments)
+    if isinstance(answers[0], bytes):
+        queue, kind = answers
+        raise ConfigurationError(kind_clash(queue.decode(), holds_messages=kind == b"m"))
+    return [bool(stored) for stored in answers]
 
 
 def _arguments(arrival: Arrival) -> tuple[Argument, ...]:
