@@ -10,6 +10,8 @@ from types import ModuleType
 import httpx
 import pytest
 
+from comanda.brokers.factory import SCHEMES
+
 from .processes import SHOP, SOON, Launcher
 
 
@@ -41,7 +43,7 @@ def test_without_a_url_the_start_stops_with_a_sentence(launcher: Launcher) -> No
     assert worker.end() == 2
     assert worker.output() == (
         "comanda: no broker URL: pass one, Comanda('sqlite:///shop.db'), or set COMANDA_URL "
-        "(known are sqlite://, sqlite+apsw://, memory://, redis://, rediss://, redis+unix://, valkey://, valkeys://)"
+        f"(known are {', '.join(f'{scheme}://' for scheme in SCHEMES)})"
     )
 
 
@@ -50,7 +52,7 @@ def test_without_a_url_the_start_stops_with_a_sentence(launcher: Launcher) -> No
     [
         ("COMANDA_PROCESES", "2", "there is no setting 'proceses'; did you mean 'processes'?"),
         ("COMANDA_PROCESSES", "two", "the environment: processes must be int, got 'two'"),
-        ("COMANDA_URL", "postgres://db", "unknown broker URL scheme 'postgres'"),
+        ("COMANDA_URL", "mysql://db", "unknown broker URL scheme 'mysql'"),
     ],
 )
 def test_a_wrong_variable_stops_the_start_with_a_sentence(
