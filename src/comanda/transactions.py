@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .brokers.base import Broker, Capability
@@ -68,13 +69,19 @@ def _runner(ledger: Ledger, connection: Any) -> Runner:
             "leave connection= out, give the app an outbox in that database, outbox='sqlite:///shop.db', or use the "
             "database's own URL for the queue"
         )
-    for kind in inspect.getmro(type(connection)):
-        module = _RUNNERS.get(kind.__module__.partition(".")[0])
+    kind: type[object] = type(connection)
+    return _runner_of(kind)
+
+
+@lru_cache
+def _runner_of(kind: type[object]) -> Runner:
+    for base in inspect.getmro(kind):
+        module = _RUNNERS.get(base.__module__.partition(".")[0])
         if module is not None:
             return cast(Runner, importlib.import_module(module))
     raise ConfigurationError(
         "connection= takes a sqlite3, apsw, aiosqlite, psycopg or SQLAlchemy connection or session, "
-        f"got {type(connection).__name__}"
+        f"got {kind.__name__}"
     )
 
 

@@ -232,7 +232,7 @@ def foreign_statements(store: Store, names: Names, job: NewJob, now: int | None)
     Raises ConfigurationError for a queue of the other kind.
     """
     queue, task = names.queue_id(job.queue, job.task, shown=False), names.task_id(job.task)
-    if now is job.due is job.expires is job.unique_key is None and not job.delay:
+    if now is job.due is job.expires is None and job.unique_key is None and not job.delay:
         ready = (task, queue, job.id, -job.priority, job.options, job.payload, job.id)
         return [Statement(store.text(_FOREIGN_STORE_READY)[0], ready)]
     values = (
