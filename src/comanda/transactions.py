@@ -11,7 +11,6 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .brokers.base import Broker, Capability
@@ -51,6 +50,9 @@ _RUNNERS = {
 }
 """Root package of the connection's class to the module that knows it; imported only when one is handed in."""
 
+_known: dict[type[Any], Runner] = {}
+"""The runners of the classes that have been handed in."""
+
 
 def enqueue_on(ledger: Ledger, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Enqueue one job on `connection`; it exists exactly if the caller commits."""
@@ -69,12 +71,14 @@ def _runner(ledger: Ledger, connection: Any) -> Runner:
             "leave connection= out, give the app an outbox in that database, outbox='sqlite:///shop.db', or use the "
             "database's own URL for the queue"
         )
-    kind: type[object] = type(connection)
-    return _runner_of(kind)
+    kind = type(connection)
+    runner = _known.get(kind)
+    if runner is None:
+        runner = _known[kind] = _runner_of(kind)
+    return runner
 
 
-@lru_cache
-def _runner_of(kind: type[object]) -> Runner:
+def _runner_of(kind: type[Any]) -> Runner:
     for base in inspect.getmro(kind):
         module = _RUNNERS.get(base.__module__.partition(".")[0])
         if module is not None:
