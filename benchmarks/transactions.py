@@ -24,6 +24,10 @@ from comanda.task import SyncTask
 
 PROCESSES, THREADS = 4, 8
 
+WARM_UP = 12
+"""Transactions on a connection before it is measured: psycopg prepares a statement when it comes the sixth time, and
+the server plans it five times more."""
+
 _ROOT = Path(__file__).resolve().parents[1]
 
 PAYLOAD = "x" * 90
@@ -38,7 +42,8 @@ def client(url: str, kind: str, transactions: int) -> None:
 
     def work() -> None:
         with psycopg.connect(url) as connection:
-            _transaction(connection, task, kind)  # statements are planned, the connection is known
+            for _ in range(WARM_UP):
+                _transaction(connection, task, kind)
             barrier.wait()
             barrier.wait()
             for _ in range(transactions):

@@ -16,9 +16,13 @@ from .joining import join
 
 _FIRST, _LONGEST, _TOTAL = 0.001, 0.1, 5.0
 
-_BUSY = 0.01
-"""Seconds that a job may wait for the next look when others are sought already: at 2,000 commits a second, a look for
-each of them would cost as much as they do."""
+_BUSY = (0.01, 0.05)
+"""Seconds between two looks, at least and at most, while more and more jobs are sought: at 2,000 commits a second, a
+look for each of them would cost as much as they do."""
+
+_SHARE = 10
+"""A look that took so long lets ten times as long pass to the next one, within `_BUSY`: where everybody waits for the
+database, looking must not be what they wait for."""
 
 _AT_ONCE = 100
 """Ids in one look at most, the latest: a transaction may hold thousands of jobs, and one of them tells of all."""
@@ -27,7 +31,7 @@ _AT_ONCE = 100
 class Place(Protocol):
     """Where the jobs are to appear: a broker or an outbox."""
 
-    def states(self, ids: Sequence[bytes]) -> Collection[bytes]:
+    def stored(self, ids: Sequence[bytes]) -> Collection[bytes]:
         """Return those of the ids that are there."""
         ...
 
@@ -47,24 +51,30 @@ class Lookout:
         self._changed = threading.Condition()
         self._sought: dict[bytes, float] = {}
         self._pause = _FIRST
+        self._rest = _BUSY[0]
+        self._looked = 0.0
+        self._next = 0.0
         self._thread: threading.Thread | None = None
 
     def expect(self, job_id: bytes) -> None:
         """Look for this job from now on."""
+        now = time.monotonic()
         with self._changed:
-            self._sought[job_id] = time.monotonic() + _TOTAL
-            if self._pause > _BUSY:
-                self._pause = _FIRST
-                self._changed.notify()
+            self._sought[job_id] = now + _TOTAL
+            soon = max(now + _FIRST, self._looked + self._rest)
             if self._thread is None:
-                self._pause = _FIRST
+                self._pause, self._next = _FIRST, soon
                 self._thread = threading.Thread(target=self._serve, name="comanda-lookout", daemon=True)
                 self._thread.start()
+            elif soon < self._next:
+                self._pause, self._next = self._rest, soon
+                self._changed.notify()
 
     def close(self) -> None:
         """Stop looking."""
         with self._changed:
             self._sought.clear()
+            self._next = 0.0
             self._changed.notify()
             thread = self._thread
         join(thread)
@@ -76,23 +86,33 @@ class Lookout:
     def _serve(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait(self._pause)
-                self._pause = min(self._pause * 2, _LONGEST)
+                while (left := self._next - time.monotonic()) > 0:
+                    self._changed.wait(left)
                 now = time.monotonic()
                 self._sought = {job_id: until for job_id, until in self._sought.items() if until > now}
                 if not self._sought:
                     self._thread = None
                     return
                 wanted = list(self._sought)[-_AT_ONCE:]
-            self._look(wanted)
+            found = self._look(wanted)
+            self._plan(found, now)
 
-    def _look(self, wanted: list[bytes]) -> None:
+    def _look(self, wanted: list[bytes]) -> Collection[bytes]:
+        """Ring if one of the jobs is there; return those that are."""
         try:
-            found = self._place.states(wanted)
+            found = self._place.stored(wanted)
         except ComandaError:  # only a hint: the workers' poll finds the job
-            return
+            return ()
         if found:
             self._place.ring()
-            with self._changed:
-                for job_id in found:
-                    self._sought.pop(job_id, None)
+        return found
+
+    def _plan(self, found: Collection[bytes], began: float) -> None:
+        """Forget what was found, and choose the moment of the next look."""
+        with self._changed:
+            for job_id in found:
+                self._sought.pop(job_id, None)
+            self._looked = time.monotonic()
+            self._rest = min(max(_BUSY[0], _SHARE * (self._looked - began)), _BUSY[1])
+            self._pause = self._rest if found else min(self._pause * 2, _LONGEST)
+            self._next = self._looked + self._pause

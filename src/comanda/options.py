@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
@@ -58,8 +57,7 @@ def encode(options: JobOptions) -> bytes | None:
     return None if options == JobOptions() else msgspec.json.encode(options)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The options of one enqueue. Times are microseconds; `due` is absolute, `delay` counts from the broker's now."""
 
     queue: str = "default"
@@ -75,7 +73,7 @@ class Options:
 
     def changed(self, **given: Any) -> Options:
         """Return a copy with what `using(…)` was given, each value checked."""
-        return dataclasses.replace(self, **checked(given, self.stored))
+        return msgspec.structs.replace(self, **checked(given, self.stored))
 
 
 def checked(given: dict[str, Any], stored: bytes | None = None) -> dict[str, Any]:
@@ -88,7 +86,7 @@ def checked(given: dict[str, Any], stored: bytes | None = None) -> dict[str, Any
         fields["expires_in"] = duration(given.pop("expires"), "expires")
     if "id" in given:
         fields["id"] = from_text(given.pop("id"))
-    if {"retry", "timeout"} & given.keys():
+    if "retry" in given or "timeout" in given:
         fields["stored"] = _stored(stored, given.pop("retry", None), given.pop("timeout", None))
     for name, value in given.items():
         fields[name] = _CHECKS[name](value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 import sys
@@ -104,7 +103,8 @@ class Task(Generic[P, R]):
         job. `retry`: its numbers replace the task's; retry_on, give_up_on and delay stay those of the task.
         `connection`: enqueue inside this open transaction. Raises ConfigurationError for an unfit value.
         """
-        changed = copy.copy(self)
+        changed = object.__new__(type(self))
+        changed.__dict__.update(self.__dict__)  # copy.copy takes six times as long
         changed.options = self.options.changed(
             run_after=run_after,
             priority=priority,

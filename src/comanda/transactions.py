@@ -50,6 +50,9 @@ _RUNNERS = {
 }
 """Root package of the connection's class to the module that knows it; imported only when one is handed in."""
 
+_known: dict[type[Any], Runner] = {}
+"""The runners of the classes that have been handed in."""
+
 
 def enqueue_on(ledger: Ledger, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Enqueue one job on `connection`; it exists exactly if the caller commits."""
@@ -68,13 +71,21 @@ def _runner(ledger: Ledger, connection: Any) -> Runner:
             "leave connection= out, give the app an outbox in that database, outbox='sqlite:///shop.db', or use the "
             "database's own URL for the queue"
         )
-    for kind in inspect.getmro(type(connection)):
-        module = _RUNNERS.get(kind.__module__.partition(".")[0])
+    kind = type(connection)
+    runner = _known.get(kind)
+    if runner is None:
+        runner = _known[kind] = _runner_of(kind)
+    return runner
+
+
+def _runner_of(kind: type[Any]) -> Runner:
+    for base in inspect.getmro(kind):
+        module = _RUNNERS.get(base.__module__.partition(".")[0])
         if module is not None:
             return cast(Runner, importlib.import_module(module))
     raise ConfigurationError(
         "connection= takes a sqlite3, apsw, aiosqlite, psycopg or SQLAlchemy connection or session, "
-        f"got {type(connection).__name__}"
+        f"got {kind.__name__}"
     )
 
 

@@ -32,6 +32,7 @@ from comanda import (
     NotInTransaction,
     State,
 )
+from comanda.options import UsingOptions
 from comanda.runners import checks
 from comanda.task import SyncTask
 
@@ -319,6 +320,27 @@ def test_a_repeatable_read_that_began_before_takes_a_job_of_a_new_queue(place: P
         job = place.task.using(connection=unit.connection, queue="brand-new").enqueue(1)
         unit.commit()
     assert place.exists(job)
+
+
+@pytest.mark.parametrize("options", [{}, {"priority": 7, "timeout": 5}, {"expires": 60}], ids=str)
+def test_a_job_is_stored_as_one_that_was_enqueued_alone(place: Place, options: UsingOptions) -> None:
+    """Whichever statement takes it: there is a shorter one for jobs that are ready at once and for good."""
+    alone = place.task.using(**options).enqueue(1)
+    with raw(place) as unit:
+        job = place.task.using(connection=unit.connection, **options).enqueue(1)
+        again = place.task.using(connection=unit.connection, id=job.id, **options).enqueue(1)
+        unit.commit()
+    assert (job.created, again.created, again.id) == (True, False, job.id)
+    stored = f"""
+        SELECT j.task, j.queue, j.rank, j.unique_key, j.options, j.payload, j.due, r.rank, r.keyed, r.fence, r.version,
+               r.task, r.queue, r.due = j.enqueued, r.expires IS NOT DISTINCT FROM j.expires, j.expires IS NULL
+        FROM "{place.app.namespace}".jobs j JOIN "{place.app.namespace}".ready r USING (n) WHERE id = %s
+    """  # noqa: S608 - the test's own
+    with psycopg.connect(place.url) as connection:
+        row, other = (connection.execute(stored.encode(), (id_,)).fetchall() for id_ in (alone.id, job.id))
+    assert row == other
+    assert len(row) == 1
+    assert place.app.broker.counts() == {("default", State.READY): 2}
 
 
 def test_a_queue_of_messages_takes_no_job_and_the_transaction_goes_on(place: Place) -> None:

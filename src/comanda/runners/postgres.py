@@ -46,8 +46,8 @@ def enqueue(ledger: PostgresLedger, connection: Any, job: NewJob) -> Steps:
     written.
     """
     _check_transaction(connection)
-    places = _checked.setdefault(connection, WeakSet())
-    if ledger.place not in places:
+    places = _checked.get(connection)
+    if places is None or ledger.place not in places:
         ((started, name, synchronous),) = yield Statement(QUESTION)
         ledger.place.check(started, name)
         if synchronous in _WEAK:
@@ -55,7 +55,7 @@ def enqueue(ledger: PostgresLedger, connection: Any, job: NewJob) -> Steps:
                 f"the application's connection to {ledger.address} has synchronous_commit = {synchronous}: jobs "
                 "enqueued on it may be lost when the server crashes"
             )
-        places.add(ledger.place)
+        _checked.setdefault(connection, WeakSet()).add(ledger.place)
     rows: Rows = []
     for statement in ledger.enqueue_statements(job):
         rows = yield statement

@@ -6,6 +6,7 @@ statements, not those of the application.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
@@ -15,6 +16,9 @@ from ..brokers.records import Enqueued, NewJob
 from ..brokers.statements import Statement
 from ..transactions import AfterCommit, Ledger
 from . import postgres, steps
+
+# The same bytes each time: psycopg finds the parsed and prepared statement by their hash, which they keep.
+_bytes = lru_cache(str.encode)
 
 
 def enqueue(
@@ -26,8 +30,7 @@ def enqueue(
     store = postgres.postgres_ledger(ledger)
 
     def run(statement: Statement) -> steps.Rows:
-        with Cursor(connection, row_factory=tuple_row) as cursor:
-            return cursor.execute(statement.sql.encode(), statement.parameters).fetchall()
+        return Cursor(connection, row_factory=tuple_row).execute(_bytes(statement.sql), statement.parameters).fetchall()
 
     stored = steps.drive(postgres.enqueue(store, connection, job), run)
     if stored.created:
@@ -44,9 +47,8 @@ async def aenqueue(
     store = postgres.postgres_ledger(ledger)
 
     async def run(statement: Statement) -> steps.Rows:
-        async with AsyncCursor(connection, row_factory=tuple_row) as cursor:
-            await cursor.execute(statement.sql.encode(), statement.parameters)
-            return await cursor.fetchall()
+        cursor = AsyncCursor(connection, row_factory=tuple_row)
+        return await (await cursor.execute(_bytes(statement.sql), statement.parameters)).fetchall()
 
     stored = await steps.adrive(postgres.enqueue(store, connection, job), run)
     if stored.created:

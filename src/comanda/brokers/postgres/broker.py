@@ -237,6 +237,9 @@ class PostgresBroker(Broker):
     def states(self, ids: Sequence[bytes]) -> dict[bytes, tuple[State, int]]:
         return self._reader.states(ids)
 
+    def stored(self, ids: Sequence[bytes]) -> list[bytes]:
+        return self._reader.stored(ids)
+
     # -- keeping ------------------------------------------------------------------------------------------------
 
     def prune(self, *, successful_before: int, ended_before: int, keep_at_most: int) -> int:

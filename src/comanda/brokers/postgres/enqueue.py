@@ -188,6 +188,22 @@ _FOREIGN_STORE = f"""{_FOREIGN_GIVEN}, stored AS (
 {_FOLLOW}
 SELECT decode(replace(id::text, '-', ''), 'hex') AS id, EXISTS (SELECT FROM stored) AS created FROM given
 """
+# The same for a job that is ready at once and for good, which most are: half the time to plan, 0.7 to execute.
+# Guarantees and index as above.
+_FOREIGN_STORE_READY = """
+WITH stored AS (
+    INSERT INTO {ns}.jobs (n, enqueued, task, queue, id, rank, options, payload)
+    VALUES (nextval('{ns}.job_numbers'), clock_timestamp(), %s::integer, %s::integer,
+            encode(%s::bytea, 'hex')::uuid, %s::smallint, %s::bytea, %s::bytea)
+    ON CONFLICT (id) DO NOTHING RETURNING n, enqueued, task, queue, rank
+), waiting AS (
+    INSERT INTO {ns}.ready (n, due, task, queue, rank, keyed)
+    SELECT n, enqueued, task, queue, rank, false FROM stored
+), counted AS (
+    INSERT INTO {ns}.counts (queue, state, jobs) SELECT queue, 1, 1 FROM stored
+)
+SELECT %s::bytea AS id, EXISTS (SELECT FROM stored) AS created
+"""
 # With a unique key. An open transaction that holds the key is waited for, so the answer needs a statement of its own,
 # which sees what was committed meanwhile. currval is the number that the first one drew in this session.
 _FOREIGN_STORE_KEYED = f"""{_FOREIGN_GIVEN}, held AS (
@@ -215,9 +231,12 @@ def foreign_statements(store: Store, names: Names, job: NewJob, now: int | None)
 
     Raises ConfigurationError for a queue of the other kind.
     """
-    queue = names.queue_id(job.queue, job.task, shown=False)
+    queue, task = names.queue_id(job.queue, job.task, shown=False), names.task_id(job.task)
+    if now is job.due is job.expires is None and job.unique_key is None and not job.delay:
+        ready = (task, queue, job.id, -job.priority, job.options, job.payload, job.id)
+        return [Statement(store.text(_FOREIGN_STORE_READY)[0], ready)]
     values = (
-        *(now, job.id, names.task_id(job.task), queue, -job.priority, job.due, job.delay, job.expires),
+        *(now, job.id, task, queue, -job.priority, job.due, job.delay, job.expires),
         *(job.unique_key, job.options, job.payload),
     )
     if job.unique_key is None:
