@@ -24,7 +24,7 @@ demo: $(RUN_READY)  ## start Dev-Guro on http://127.0.0.1:8000; ARGS=--once ends
 	@$(BIN)/python -m comanda demo $(ARGS)
 
 test: $(TEST_READY)  ## run the whole suite; ARGS=… goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(TEST_READY)  ## run the linter, the formatter's check and both type checkers
 	$(BIN)/ruff check

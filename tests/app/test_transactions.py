@@ -581,7 +581,7 @@ def test_an_async_connection_given_to_a_sync_verb_names_the_async_one(place: Pla
             place.task.using(connection=connection).enqueue(1)
 
 
-@pytest.mark.parametrize("connection", [42, "shop.db", object()], ids=repr)
+@pytest.mark.parametrize("connection", [42, "shop.db", object()], ids=lambda given: type(given).__name__)
 def test_what_is_no_connection_is_refused_with_a_sentence(place: Place, connection: object) -> None:
     with pytest.raises(ConfigurationError, match="connection= takes a sqlite3"):
         place.task.using(connection=connection).enqueue(1)

@@ -81,7 +81,7 @@ def test_nothing_found_is_said_on_standard_error(shop: Shop, run: Run) -> None:
         (["since:2999-01-01T00:00+02:00"], set()),
         (["task:nobody_knows"], set()),
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(sorted(words)),
 )
 def test_search_words_narrow_the_list(
     shop: Shop, data: Callable[..., Any], words: list[str], matching: set[str]

@@ -25,7 +25,7 @@ class Recording(MemoryBroker):
     def __init__(self) -> None:
         super().__init__()
         self.batches: list[int] = []
-        self.stored = threading.Event()
+        self.has_stored = threading.Event()
         self.order: list[bytes] = []
         self.failures: list[Exception] = []
         self.lose_answers = 0
@@ -38,7 +38,7 @@ class Recording(MemoryBroker):
         if any(job.id == self.unfit for job in jobs):
             raise ConfigurationError("one of them does not fit")
         answers = super().enqueue(jobs)
-        self.stored.set()
+        self.has_stored.set()
         self.order += [answer.id for answer in answers if answer.created]
         if self.lose_answers:
             self.lose_answers -= 1
@@ -97,7 +97,7 @@ def test_a_store_that_does_not_answer_is_tried_again(
     relay = Relay(shop.outbox, broker)
     with caplog.at_level(logging.INFO, "comanda.outbox"):
         relay.start()
-        assert broker.stored.wait(LONG)
+        assert broker.has_stored.wait(LONG)
         relay.stop()
     assert broker.batches == [1, 1, 1]
     assert [record.levelname for record in caplog.records].count("WARNING") == 1
