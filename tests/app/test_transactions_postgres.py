@@ -325,10 +325,11 @@ def test_a_repeatable_read_that_began_before_takes_a_job_of_a_new_queue(place: P
 @pytest.mark.parametrize("options", [{}, {"priority": 7, "timeout": 5}, {"expires": 60}], ids=str)
 def test_a_job_is_stored_as_one_that_was_enqueued_alone(place: Place, options: UsingOptions) -> None:
     """Whichever statement takes it: there is a shorter one for jobs that are ready at once and for good."""
-    alone = place.task.using(**options).enqueue(1)
+    task = place.task.using(**options)
+    alone = task.enqueue(1)
     with raw(place) as unit:
-        job = place.task.using(connection=unit.connection, **options).enqueue(1)
-        again = place.task.using(connection=unit.connection, id=job.id, **options).enqueue(1)
+        job = task.using(connection=unit.connection).enqueue(1)
+        again = task.using(connection=unit.connection, id=job.id).enqueue(1)
         unit.commit()
     assert (job.created, again.created, again.id) == (True, False, job.id)
     stored = f"""
