@@ -31,7 +31,7 @@ _AT_ONCE = 100
 class Place(Protocol):
     """Where the jobs are to appear: a broker or an outbox."""
 
-    def stored(self, ids: Sequence[bytes]) -> Collection[bytes]:
+    def existing(self, ids: Sequence[bytes]) -> Collection[bytes]:
         """Return those of the ids that are there."""
         ...
 
@@ -100,7 +100,7 @@ class Lookout:
     def _look(self, wanted: list[bytes]) -> Collection[bytes]:
         """Ring if one of the jobs is there; return those that are."""
         try:
-            found = self._place.stored(wanted)
+            found = self._place.existing(wanted)
         except ComandaError:  # only a hint: the workers' poll finds the job
             return ()
         if found:

@@ -93,7 +93,7 @@ def test_a_claim_reads_as_many_pages_however_long_the_line_is(plan_of: Plan) -> 
 
 
 def test_a_job_is_read_by_its_indexes(plan_of: Plan) -> None:
-    for template in (read._GET, read._STATES, read._STORED, read._GET_WITH_HISTORY):
+    for template in (read._GET, read._STATES, read._EXISTING, read._GET_WITH_HISTORY):
         plan = plan_of(template, uuids([job.id for job in new_jobs(3)]))
         assert scanned(plan) == set(), plan
 

@@ -230,8 +230,8 @@ class Broker(ABC):
     def states(self, ids: Sequence[bytes]) -> dict[bytes, tuple[State, int]]:
         """Return state and version of the jobs that exist: what a waiter reads after a hint."""
 
-    def stored(self, ids: Sequence[bytes]) -> Collection[bytes]:
-        """Return those of the ids that are stored: what is asked after a commit that was not ours."""
+    def existing(self, ids: Sequence[bytes]) -> Collection[bytes]:
+        """Return those of the ids that exist: what is asked after a commit that was not ours."""
         return self.states(ids).keys()
 
     # -- keeping ------------------------------------------------------------------------------------------------

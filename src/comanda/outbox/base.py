@@ -77,7 +77,7 @@ class Outbox(ABC):
         """Return the insert of one job for the caller's own connection, as `Broker.enqueue_statements` does."""
 
     @abstractmethod
-    def stored(self, ids: Sequence[bytes]) -> Collection[bytes]:
+    def existing(self, ids: Sequence[bytes]) -> Collection[bytes]:
         """Return the ids that wait here: what a lookout asks after a commit."""
 
     @abstractmethod

@@ -111,7 +111,7 @@ class PostgresOutbox(Outbox):
             self._store.open()
         return [Statement(self._store.text(_INSERT)[0], (job.id, encode(job), job.id))]
 
-    def stored(self, ids: Sequence[bytes]) -> Collection[bytes]:
+    def existing(self, ids: Sequence[bytes]) -> Collection[bytes]:
         return [id_ for (id_,) in self._store.look(_SOUGHT, uuids(ids))]
 
     def ring(self) -> None:

@@ -104,7 +104,7 @@ class SQLiteOutbox(Outbox):
             Statement(_STORED, (job.id,)),
         ]
 
-    def stored(self, ids: Sequence[bytes]) -> Collection[bytes]:
+    def existing(self, ids: Sequence[bytes]) -> Collection[bytes]:
         with self._store.read() as session:
             return [id_ for id_ in ids if session.run(_SOUGHT, (id_,))]
 

@@ -237,8 +237,8 @@ class PostgresBroker(Broker):
     def states(self, ids: Sequence[bytes]) -> dict[bytes, tuple[State, int]]:
         return self._reader.states(ids)
 
-    def stored(self, ids: Sequence[bytes]) -> list[bytes]:
-        return self._reader.stored(ids)
+    def existing(self, ids: Sequence[bytes]) -> list[bytes]:
+        return self._reader.existing(ids)
 
     # -- keeping ------------------------------------------------------------------------------------------------
 

@@ -82,7 +82,7 @@ class Reading(BrokerCase):
         """State and version of what exists, nothing of what does not."""
         first, second = enqueue(broker, 2)
         before = broker.states([first, second, b"\x00" * 16])
-        assert {*broker.stored([first, second, b"\x00" * 16])} == {first, second}
+        assert {*broker.existing([first, second, b"\x00" * 16])} == {first, second}
         assert {job: state for job, (state, _) in before.items()} == {first: State.READY, second: State.READY}
         worker.settle(success(worker.claim_one()))
         after = broker.states([first, second])
