@@ -11,6 +11,7 @@ from .conftest import StartServer, url_of
 from .model_server import Model, answers, waits_for_release
 
 POSTS = 60
+ROUNDS = 4
 
 
 def post(client: httpx.Client) -> tuple[int, float]:
@@ -39,9 +40,8 @@ def test_answers_take_no_longer_while_the_slow_step_hangs(start_server: StartSer
     language_model.arrived.clear()
     held = post(client)[0]
     language_model.arrived.wait()
-    slow = [post(client) for _ in range(POSTS)]
+    slowest = 2 * max(seconds for _, seconds in quick) + 0.050
+    # Answers that wait for the slow step wait in every round; what else the machine does at times, only in some.
+    rounds = ([post(client)[1] for _ in range(POSTS)] for _ in range(ROUNDS))
+    assert any(statistics.median(during) < 0.050 and max(during) < slowest for during in rounds)
     assert client.get(f"/logs/{held}").json()["job"]["state"] == "running"
-
-    before, during = ([seconds for _, seconds in posts] for posts in (quick, slow))
-    assert statistics.median(during) < 0.050
-    assert max(during) < 2 * max(before) + 0.050
