@@ -34,7 +34,7 @@ check: $(TEST_READY)  ## run the linter, the formatter's check and both type che
 
 coverage: $(TEST_READY)  ## run the suite under coverage, child processes too; fails below 90 % of lines or branches
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -m "not untraced" $(ARGS)
+	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not untraced" $(ARGS)
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 	@$(BIN)/coverage json -q -o - | $(BIN)/python -c 'import json, sys; \
