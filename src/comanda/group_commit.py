@@ -17,7 +17,7 @@ from .brokers.base import ENQUEUE_LIMIT
 from .brokers.records import Enqueued, NewJob
 from .errors import BrokerTimeout, BrokerUnavailable, EnqueueUncertain, copied
 from .ids import to_text
-from .shield import shield
+from .shield import carried
 
 BATCH_BYTES = 16 * 1024 * 1024
 """Payload bytes in one transaction at most (design section 3)."""
@@ -98,12 +98,19 @@ class GroupCommit:
         )
 
     def _lead(self, own: _Request) -> None:
-        with shield():  # the others of the batch shall not suffer from this thread's time limit
-            if not own.batch:
-                with self._lock:
-                    self._take(own)
-            self._commit_all(own.batch)
-            self._leave(own)
+        up = carried()  # the others of the batch shall not suffer from this thread's time limit
+        if up is None:
+            self._write(own)
+        else:
+            with up:
+                self._write(own)
+
+    def _write(self, own: _Request) -> None:
+        if not own.batch:
+            with self._lock:
+                self._take(own)
+        self._commit_all(own.batch)
+        self._leave(own)
 
     def _take(self, own: _Request) -> None:
         """Fill the batch with the leader's request and those that wait, up to the limits of one transaction."""

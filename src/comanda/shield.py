@@ -26,6 +26,11 @@ def shield() -> AbstractContextManager[object]:
     return _local.shield or _NONE
 
 
+def carried() -> AbstractContextManager[object] | None:
+    """Return this thread's shield; None for a thread that nobody interrupts."""
+    return _local.shield
+
+
 def carry(own: AbstractContextManager[object]) -> None:
     """Give this thread its shield."""
     _local.shield = own

@@ -129,11 +129,14 @@ class Store:
         It is locked inside SQLite only. Between the calls of a transaction this thread may wait for the interpreter,
         5 ms a time, and all other writers with it.
         """
+        side = self._writing
         with self._writing_turn:
-            self._refuse_nesting()
+            if side.busy:
+                self._refuse_nesting()
             connection = self._open_writer()
-            self._set_durability(connection, True)
-            self._writing.committing = True
+            if not self._full:
+                self._set_durability(connection, True)
+            side.committing = True
             session = Session(connection, self.text)
             try:
                 return step(session)
