@@ -29,6 +29,9 @@ from .progress import Progress
 
 JOBS = 500
 ROUNDS = {"sqlite": 20, "postgresql": 3, "redis": 3}
+REPEATED = {"sqlite": 0.1, "postgresql": 0.1, "redis": 0.2}
+"""Share of the jobs that may run more than once: what the killed children had run and not settled yet. Of 12 times 1,500
+jobs at most 46 did so on PostgreSQL, and 173 on Redis, where a batch of short jobs grows larger."""
 SEED = int(os.environ.get("E2E_KILL_SEED", "1"))
 BOUND = 15.0
 """Seconds within which a dead worker's jobs run again (guarantee 4)."""
@@ -129,8 +132,8 @@ def _check(kitchen: ModuleType, jobs: list[Job[int]]) -> None:
     assert counts == {("default", State.SUCCESSFUL): len(jobs)}
     executions = Counter(Path("cooked.log").read_text().split())
     assert set(executions) == {job.id for job in jobs}
-    # A kill repeats what a child had run and not settled: a batch of up to 100 and more of the 500, on a fast store.
-    assert sum(executions.values()) - len(jobs) < len(jobs) / 2
+    repeated = sum(executions.values()) - len(jobs)
+    assert repeated < len(jobs) * REPEATED[kitchen.app.url.partition(":")[0]]
     for record in broker.get([from_text(job.id) for job in jobs], attempts=True):
         outcomes = Counter(attempt.outcome for attempt in record.attempts)
         assert outcomes["successful"] == 1
