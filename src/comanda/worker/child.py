@@ -150,9 +150,9 @@ class Child:
             received = self._channel.receive()
         except EOFError:
             self._supervised = False
-            _log.warning("the supervisor is gone: this child finishes what runs and ends")
-            self._renew_alone()
             self._engine.stop(self._grace)
+            self._renew_alone()
+            _log.warning("the supervisor is gone: this child finishes what runs and ends")
             return
         for message in received:
             self._obey(message)
