@@ -118,3 +118,16 @@ def test_a_full_bell_is_awake_already(tmp_path: Path) -> None:
     assert not bell.wait(0)
     bell.close()
     ringer.close()
+
+
+def test_a_bell_that_was_bound_while_others_remembered_the_directory_makes_its_owner_look_again(tmp_path: Path) -> None:
+    ringer = doorbell.Ringer(tmp_path)
+    ringer.ring("work")  # from here on it remembers for a moment that nobody listens
+    bell = doorbell.Bell(tmp_path, "work")
+    ringer.ring("work")
+    assert bell.wait(3_600)
+    assert not [bell.wait(0.001) for _ in range(3)][-1]
+    ringer.ring("work")
+    assert bell.wait(3_600)
+    bell.close()
+    ringer.close()

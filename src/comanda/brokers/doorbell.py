@@ -2,6 +2,9 @@
 
 A send and a receive cost 2.4 µs together and an idle bell nothing (speed guide section 8). Every ring may be lost;
 the poll behind it bounds the delay (WK1).
+
+Who rings remembers for a moment which bells there are; a bell that is younger than that ends its waits early, so that
+its owner looks once more for what came before everybody knew it.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ from pathlib import Path
 _LONGEST = 100
 _DESCRIPTORS = Path("/proc/self/fd")
 
+FRESH = 0.005
+"""Seconds for which a look at the directory holds. One a job cost 8 of the 210 µs of a durable enqueue."""
+
 _UNSURE = 0.05
 """Seconds after a change of the directory during which its time stamp cannot prove that nothing else has changed."""
 
@@ -33,6 +39,8 @@ class Bell:
         self._wake_out.setblocking(False)
         self._path = directory / f"{topic}-{os.getpid()}-{secrets.token_hex(4)}.bell"
         self._socket = _bind(self._path)
+        self._known_from = time.monotonic() + FRESH
+        self._young = self.rings
 
     @property
     def rings(self) -> bool:
@@ -40,14 +48,21 @@ class Bell:
         return self._socket is not None
 
     def wait(self, timeout: float) -> bool:
-        """Wait for a ring or a wake, at most `timeout` seconds; return whether there was one."""
+        """Wait for a ring or a wake, at most `timeout` seconds; return whether there was one, or might have been."""
         sources = [self._wake_in] if self._socket is None else [self._wake_in, self._socket]
-        ready, _, _ = select.select(sources, [], [], max(0.0, timeout))
+        timeout = max(0.0, timeout)
+        missed = False
+        if self._young and timeout:
+            unknown = max(0.0, self._known_from - time.monotonic())
+            missed, timeout = unknown <= timeout, min(unknown, timeout)
+        ready, _, _ = select.select(sources, [], [], timeout)
+        if missed and not ready:
+            self._young = False
         for source in ready:
             with contextlib.suppress(BlockingIOError):
                 while True:
                     source.recv(16)
-        return bool(ready)
+        return bool(ready) or missed
 
     def wake(self) -> None:
         """End the current wait, or the next one."""
@@ -74,10 +89,15 @@ class Ringer:
         self._name = str(directory)
         self._socket: socket.socket | None = None
         self._listed: tuple[int, dict[str, list[str]]] | None = None
+        self._fresh: dict[str, list[str]] = {}
+        self._fresh_until = 0.0
 
     def ring(self, topic: str) -> None:
         """Ring every bell of `topic`; a full bell is awake already, a dead one is removed."""
-        for name in self._bells().get(topic, ()):
+        now = time.monotonic()
+        if now >= self._fresh_until:
+            self._fresh, self._fresh_until = self._bells(), now + FRESH
+        for name in self._fresh.get(topic, ()):
             try:
                 with _address(name) as address:
                     self._sender().sendto(b"!", address)
@@ -85,7 +105,7 @@ class Ringer:
                 continue
             except (ConnectionRefusedError, FileNotFoundError):
                 Path(name).unlink(missing_ok=True)
-                self._listed = None
+                self._listed, self._fresh_until = None, 0.0
             except OSError:
                 continue
 
@@ -103,7 +123,7 @@ class Ringer:
 
     def _bells(self) -> dict[str, list[str]]:
         """Return the paths of the bells by topic, listed anew when the directory has changed."""
-        # At each enqueue: without a worker the directory is mostly not there, and an error costs more than a question.
+        # Without a worker the directory is mostly not there, and an error costs more than a question.
         if self._listed is None and not os.access(self._name, os.F_OK):
             return {}
         try:
