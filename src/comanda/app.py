@@ -167,7 +167,7 @@ class Comanda:
         """Store one job under its task's options and return its handle."""
         connection = task.options.connection
         if connection is None:
-            return self.receipt(task, job, self.producer.enqueue((job,))[0])
+            return self.receipt(task, job, self.runtime.producer.enqueue((job,))[0])
         stored = transactions.enqueue_on(self._ledger(task), connection, job, self.runtime.lookout.expect)
         return self.receipt(task, job, stored)
 

@@ -17,7 +17,7 @@ from .brokers.base import ENQUEUE_LIMIT
 from .brokers.records import Enqueued, NewJob
 from .errors import BrokerTimeout, BrokerUnavailable, EnqueueUncertain, copied
 from .ids import to_text
-from .shield import carried
+from .shield import carrying
 
 BATCH_BYTES = 16 * 1024 * 1024
 """Payload bytes in one transaction at most (design section 3)."""
@@ -28,9 +28,10 @@ Commit = Callable[[Sequence[NewJob]], list[Enqueued]]
 class _Request:
     """One caller and its jobs. `turn`, for those who wait, is released when they are answered or have to lead.
 
-    What most requests never change is said once, by the class: each enqueue makes one.
+    What most requests never change is said once, by the class, and there is no __init__: each enqueue makes one.
     """
 
+    jobs: Sequence[NewJob]
     answers: list[Enqueued] | None = None
     error: BaseException | None = None
     lead = False
@@ -38,9 +39,6 @@ class _Request:
     batch: Sequence[_Request] = ()
     heir: _Request | None = None
     turn: threading.Lock
-
-    def __init__(self, jobs: Sequence[NewJob]) -> None:
-        self.jobs = jobs
 
     def will_wait(self) -> None:
         """Make the lock that its caller will wait for."""
@@ -64,7 +62,8 @@ class GroupCommit:
         Raises BrokerTimeout when the deadline passed before the write was sent (there is no job), EnqueueUncertain
         when it passed after or the store failed during the commit, and what the broker raised otherwise.
         """
-        request = _Request(jobs)
+        request = _Request()
+        request.jobs = jobs
         try:
             with self._lock:
                 if self._busy:
@@ -76,7 +75,12 @@ class GroupCommit:
             if not request.lead:
                 self._wait(request)
             if request.lead:
-                self._lead(request)
+                up = carrying.shield
+                if up is None:
+                    self._lead(request)
+                else:
+                    with up:  # the others of the batch shall not suffer from this thread's time limit
+                        self._lead(request)
         except BaseException:
             self._leave(request)
             raise
@@ -98,14 +102,6 @@ class GroupCommit:
         )
 
     def _lead(self, own: _Request) -> None:
-        up = carried()  # the others of the batch shall not suffer from this thread's time limit
-        if up is None:
-            self._write(own)
-        else:
-            with up:
-                self._write(own)
-
-    def _write(self, own: _Request) -> None:
         if not own.batch:
             with self._lock:
                 self._take(own)
@@ -126,7 +122,8 @@ class GroupCommit:
             del self._waiting[0]
 
     def _commit_all(self, batch: Sequence[_Request]) -> None:
-        jobs = batch[0].jobs if len(batch) == 1 else [job for request in batch for job in request.jobs]
+        alone = len(batch) == 1
+        jobs = batch[0].jobs if alone else [job for request in batch for job in request.jobs]
         try:
             answers = self._commit(jobs)
         except Exception as error:  # noqa: BLE001 - every caller of the batch gets its own copy
@@ -134,6 +131,9 @@ class GroupCommit:
                 request.error = _answer_to(request, error)
             if isinstance(error, BrokerTimeout):
                 self._refuse_waiting(error)
+            return
+        if alone:
+            batch[0].answers = answers
             return
         start = 0
         for request in batch:

@@ -18,7 +18,7 @@ from .errors import BrokerTimeout, EnqueueUncertain
 from .group_commit import BATCH_BYTES, GroupCommit
 from .ids import to_text
 from .storage_thread import StorageThread, call, fail
-from .transactions import refuse_inside
+from .transactions import innermost, refuse_inside
 
 T = TypeVar("T")
 
@@ -40,7 +40,8 @@ class Producer:
 
     def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
         """Store jobs durably; errors as `GroupCommit.submit`, ConfigurationError inside `app.transaction()`."""
-        refuse_inside(self._broker)
+        if innermost.get() is not None:
+            refuse_inside(self._broker)
         return self._commits.submit(jobs)
 
     async def aenqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:

@@ -13,27 +13,24 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 
 
-class _Local(threading.local):
+class _Carrying(threading.local):
     shield: AbstractContextManager[object] | None = None
 
 
-_local = _Local()
+carrying = _Carrying()
+"""What this thread carries: `carrying.shield` is None for a thread that nobody interrupts."""
+
 _NONE = nullcontext()
 
 
 def shield() -> AbstractContextManager[object]:
     """Return this thread's shield; one that does nothing for a thread that nobody interrupts."""
-    return _local.shield or _NONE
-
-
-def carried() -> AbstractContextManager[object] | None:
-    """Return this thread's shield; None for a thread that nobody interrupts."""
-    return _local.shield
+    return carrying.shield or _NONE
 
 
 def carry(own: AbstractContextManager[object]) -> None:
     """Give this thread its shield."""
-    _local.shield = own
+    carrying.shield = own
 
 
 @contextmanager
@@ -57,7 +54,7 @@ class ShieldedLock:
 
     def acquire(self, timeout: float = -1) -> bool:
         """As the lock's own."""
-        own = _local.shield
+        own = carrying.shield
         if own is None:
             return self._lock.acquire(timeout=timeout)
         own.__enter__()
@@ -69,8 +66,8 @@ class ShieldedLock:
     def release(self) -> None:
         """As the lock's own; raises what was held back."""
         self._lock.release()
-        if _local.shield is not None:
-            _local.shield.__exit__(None, None, None)
+        if carrying.shield is not None:
+            carrying.shield.__exit__(None, None, None)
 
     def __enter__(self) -> None:
         self.acquire()

@@ -115,26 +115,27 @@ class _Mark:
         self.outer = outer
 
 
-_innermost: ContextVar[_Mark | None] = ContextVar("comanda_transaction", default=None)
+innermost: ContextVar[_Mark | None] = ContextVar("comanda_transaction", default=None)
+"""The mark of the innermost open `app.transaction()`; None where there is none."""
 
 
 @contextmanager
 def transaction(broker: Broker) -> Iterator[Any]:
     """Open a write transaction on the broker's own file; yields the driver's connection."""
     with broker.transaction() as connection:
-        mark = _Mark(broker, _innermost.get())
-        _innermost.set(mark)
+        mark = _Mark(broker, innermost.get())
+        innermost.set(mark)
         try:
             with lowered():
                 yield connection
         finally:
             mark.broker = None
-            _innermost.set(mark.outer)
+            innermost.set(mark.outer)
 
 
 def refuse_inside(broker: Broker) -> None:
     """Raise ConfigurationError inside `transaction(broker)`: a write of its own would wait for itself."""
-    mark = _innermost.get()
+    mark = innermost.get()
     while mark is not None:
         if mark.broker is broker:
             raise ConfigurationError(

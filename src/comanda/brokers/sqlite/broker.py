@@ -152,7 +152,7 @@ class SQLiteBroker(Broker):
         """Store a few plain jobs; None when they need a transaction, or when it is time to count."""
         if not 0 < len(jobs) <= enqueue.FEW or self._uncounted >= TAIL:
             return None
-        answers = self._store.alone(lambda session: enqueue.store_few(session, self._names, jobs, now))
+        answers = self._store.alone(enqueue.store_few, self._names, jobs, now)
         self._uncounted += len(jobs)
         self._look_after_log()
         return answers

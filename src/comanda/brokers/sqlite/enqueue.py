@@ -67,10 +67,10 @@ def store_few(session: Session, names: Names, jobs: Sequence[NewJob], now: int) 
     """
     rows: list[Any] = []
     for job in jobs:
-        task, queue = names.known(job.queue, job.task)
-        if task is None or queue is None or job.unique_key is not None:
+        known = names.known(job.task, job.queue)
+        if known is None or job.unique_key is not None:
             return None
-        rows += _parameters(job, task, queue, now)
+        rows += _parameters(job, known[0], known[1], now)
     try:
         session.run(_INSERT_FEW[len(jobs)], rows)
     except Exception as error:
@@ -150,8 +150,8 @@ class Batch:
 def _parameters(job: NewJob, task: object, queue: object, now: int) -> Parameters:
     due = job.due if job.due is not None else now + job.delay
     state = codes.SCHEDULED if due > now else codes.READY
-    head = (job.id, task, queue, -job.priority, state, due, now)
-    return (*head, job.expires, job.unique_key, job.options, job.payload)
+    rank, key = -job.priority, job.unique_key
+    return (job.id, task, queue, rank, state, due, now, job.expires, key, job.options, job.payload)
 
 
 def foreign_statements(text: Callable[[str], str], job: NewJob, now: int) -> list[Statement]:

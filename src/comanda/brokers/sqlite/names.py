@@ -31,6 +31,7 @@ class Names:
         self._task_lists: dict[frozenset[str], str] = {}
         self._queue_ids: dict[tuple[str, bool], int] = {}
         self._queue_names: dict[int, str] = {}
+        self._pairs: dict[tuple[str, str], tuple[int, int]] = {}
 
     def task_id(self, session: Session, name: str) -> int:
         """Return the number of a task, adding it when it is new."""
@@ -40,9 +41,14 @@ class Names:
             found = self._task_ids[name] = session.run(_TASK, (name,))[0][0]
         return found
 
-    def known(self, queue: str, task: str) -> tuple[int | None, int | None]:
-        """Return the numbers of a task and a queue as far as they are known without looking."""
-        return self._task_ids.get(task), self._queue_ids.get((queue, task == MESSAGE))
+    def known(self, task: str, queue: str) -> tuple[int, int] | None:
+        """Return the numbers of a task and of its queue when both are known without looking."""
+        pair = self._pairs.get((task, queue))
+        if pair is None:
+            task_id, queue_id = self._task_ids.get(task), self._queue_ids.get((queue, task == MESSAGE))
+            if task_id is not None and queue_id is not None:
+                pair = self._pairs[task, queue] = (task_id, queue_id)
+        return pair
 
     def task_list(self, session: Session, tasks: frozenset[str]) -> str:
         """Return the numbers of tasks as SQL text: `IN (…)` over literals keeps a claim inside the index `ready`."""

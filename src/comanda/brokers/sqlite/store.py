@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from ...clock import Clock
@@ -123,8 +123,10 @@ class Store:
             finally:
                 self._writing.busy = False
 
-    def alone(self, step: Callable[[Session], T]) -> T:
-        """Run one durable statement that is a transaction of its own; `step` is done again while the file is locked.
+    def alone(self, step: Callable[..., T], *arguments: Any) -> T:
+        """Run one durable statement that is a transaction of its own, by `step(session, *arguments)`.
+
+        It is done again while the file is locked.
 
         It is locked inside SQLite only. Between the calls of a transaction this thread may wait for the interpreter,
         5 ms a time, and all other writers with it.
@@ -139,11 +141,11 @@ class Store:
             side.committing = True
             session = Session(connection, self.text)
             try:
-                return step(session)
+                return step(session, *arguments)
             except Exception as error:
                 if not is_busy(error):
                     raise
-            return retry_while_busy(lambda: step(session), self.deadline)
+            return retry_while_busy(lambda: step(session, *arguments), self.deadline)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
