@@ -17,7 +17,7 @@ from .brokers.base import ENQUEUE_LIMIT
 from .brokers.records import Enqueued, NewJob
 from .errors import BrokerTimeout, BrokerUnavailable, EnqueueUncertain, copied
 from .ids import to_text
-from .shield import carrying
+from .shield import carried
 
 BATCH_BYTES = 16 * 1024 * 1024
 """Payload bytes in one transaction at most (design section 3)."""
@@ -75,7 +75,7 @@ class GroupCommit:
             if not request.lead:
                 self._wait(request)
             if request.lead:
-                up = carrying.shield
+                up = carried()
                 if up is None:
                     self._lead(request)
                 else:
@@ -102,10 +102,21 @@ class GroupCommit:
         )
 
     def _lead(self, own: _Request) -> None:
+        """Commit one batch, answer its callers and hand the lead on."""
         if not own.batch:
             with self._lock:
                 self._take(own)
-        self._commit_all(own.batch)
+        batch = own.batch
+        alone = len(batch) == 1
+        try:
+            answers = self._commit(own.jobs if alone else [job for request in batch for job in request.jobs])
+        except Exception as error:  # noqa: BLE001 - every caller of the batch gets its own copy
+            self._refuse(batch, error)
+        else:
+            if alone:
+                own.answers = answers
+            else:
+                _share_out(batch, answers)
         self._leave(own)
 
     def _take(self, own: _Request) -> None:
@@ -121,24 +132,11 @@ class GroupCommit:
             following.taken = True
             del self._waiting[0]
 
-    def _commit_all(self, batch: Sequence[_Request]) -> None:
-        alone = len(batch) == 1
-        jobs = batch[0].jobs if alone else [job for request in batch for job in request.jobs]
-        try:
-            answers = self._commit(jobs)
-        except Exception as error:  # noqa: BLE001 - every caller of the batch gets its own copy
-            for request in batch:
-                request.error = _answer_to(request, error)
-            if isinstance(error, BrokerTimeout):
-                self._refuse_waiting(error)
-            return
-        if alone:
-            batch[0].answers = answers
-            return
-        start = 0
+    def _refuse(self, batch: Sequence[_Request], error: Exception) -> None:
         for request in batch:
-            request.answers = answers[start : start + len(request.jobs)]
-            start += len(request.jobs)
+            request.error = _answer_to(request, error)
+        if isinstance(error, BrokerTimeout):
+            self._refuse_waiting(error)
 
     def _refuse_waiting(self, error: BrokerTimeout) -> None:
         """Answer those who waited while the store was out of reach for a whole deadline.
@@ -169,6 +167,13 @@ class GroupCommit:
                 if request is not own and request.taken and request.turn.locked():
                     request.turn.release()
             own.batch = ()  # it holds its own request: a cycle for each enqueue
+
+
+def _share_out(batch: Sequence[_Request], answers: list[Enqueued]) -> None:
+    start = 0
+    for request in batch:
+        request.answers = answers[start : start + len(request.jobs)]
+        start += len(request.jobs)
 
 
 def _bytes(request: _Request) -> int:

@@ -38,8 +38,16 @@ def new_ids(count: int) -> list[bytes]:
 
 
 def new_id() -> bytes:
-    """Return the next UUIDv7: `new_ids(1)` without its loop, in 1.0 µs instead of 1.7."""
-    first, noise = _reserve(1)
+    """Return the next UUIDv7: `new_ids(1)` without its loop and its calls; each enqueue makes one."""
+    global _last, _noise  # noqa: PLW0603 - the order of ids is a fact about the process
+    with _lock:
+        first = time.time_ns() // 1_000_000 << 12
+        if first <= _last:
+            first = _last + 1
+        _last = first
+        if len(_noise) < 8:
+            _noise = os.urandom(_SUPPLY)
+        noise, _noise = _noise[:8], _noise[8:]
     head = first >> 12 << 16 | 0x7000 | first & 0xFFF
     return (head << 64 | 0b10 << 62 | int.from_bytes(noise, "big") >> 2).to_bytes(16, "big")
 

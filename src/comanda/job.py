@@ -27,6 +27,8 @@ class Job(Generic[R_co]):
     Attributes read what was last seen of the job; `refresh()` looks again. Each verb has its `a` twin for coroutines.
     """
 
+    __slots__ = ("__weakref__", "_app", "_id", "_record", "_task", "created")
+
     def __init__(self, app: Comanda, job_id: bytes, task: str, *, created: bool = True) -> None:
         self._app = app
         self._id = job_id

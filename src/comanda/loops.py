@@ -8,10 +8,13 @@ import os
 from . import callsite
 from .errors import ConfigurationError
 
+running_loop = asyncio._get_running_loop
+"""Returns the loop that runs on this thread, None without one; in C, for those who ask at each enqueue."""
+
 
 def forbid_in_loop(verb: str, twin: str) -> None:
     """Warn once per call site when a loop runs on this thread; raise ConfigurationError in tests and `comanda dev`."""
-    if asyncio._get_running_loop() is None:
+    if running_loop() is None:
         return
     sentence = f"{verb}() blocks the event loop of this thread: await {twin}() instead"
     if "PYTEST_CURRENT_TEST" in os.environ or "COMANDA_DEV" in os.environ:

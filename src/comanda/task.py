@@ -16,7 +16,7 @@ from .codec import ArgumentCodec, Codec
 from .errors import ConfigurationError
 from .ids import new_id
 from .job import Job
-from .loops import forbid_in_loop
+from .loops import forbid_in_loop, running_loop
 from .options import OnConflict, Options, check_timeout
 from .retry import Retry
 
@@ -125,7 +125,8 @@ class Task(Generic[P, R]):
         Raises InvalidArguments (with `.field`), PayloadTooLarge, DuplicateJob, NotInTransaction: there is no job.
         BrokerUnavailable, BrokerTimeout: there is no job. EnqueueUncertain: there may be one.
         """
-        forbid_in_loop("enqueue", "aenqueue")
+        if running_loop() is not None:
+            forbid_in_loop("enqueue", "aenqueue")
         return self.app.send(self, self.new_job(self.codec.encode(args, kwargs)))
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:

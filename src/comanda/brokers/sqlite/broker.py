@@ -140,21 +140,18 @@ class SQLiteBroker(Broker):
 
     def enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
         now = self._clock.now()
-        answers = self._enqueue_few(jobs, now)
-        if answers is None:
+        answers = None
+        if 0 < len(jobs) <= enqueue.FEW and self._uncounted < TAIL:
+            answers = self._store.alone(enqueue.store_few, self._store.text, self._names, jobs, now)
+        if answers is not None:
+            self._uncounted += len(jobs)
+            if self._helper is not None:
+                self._look_after_log()
+        else:  # they need a transaction, or it is time to count
             with self._write() as session:
                 answers = enqueue.store(session, self._names, jobs, now)
             self._uncounted = 0
         self._ringer.ring("work")
-        return answers
-
-    def _enqueue_few(self, jobs: Sequence[NewJob], now: int) -> list[Enqueued] | None:
-        """Store a few plain jobs; None when they need a transaction, or when it is time to count."""
-        if not 0 < len(jobs) <= enqueue.FEW or self._uncounted >= TAIL:
-            return None
-        answers = self._store.alone(enqueue.store_few, self._names, jobs, now)
-        self._uncounted += len(jobs)
-        self._look_after_log()
         return answers
 
     def enqueue_statements(self, job: NewJob) -> list[Statement]:

@@ -9,7 +9,7 @@ from ...errors import ConfigurationError
 from .. import codes
 from ..records import MESSAGE, Enqueued, NewJob
 from ..statements import Statement
-from .connection import code_of
+from .connection import Connection, code_of
 from .counts import catch_up
 from .names import Names
 from .session import Session
@@ -60,7 +60,9 @@ SELECT coalesce(
 Parameters = tuple[Any, ...]
 
 
-def store_few(session: Session, names: Names, jobs: Sequence[NewJob], now: int) -> list[Enqueued] | None:
+def store_few(
+    connection: Connection, text: Callable[[str], str], names: Names, jobs: Sequence[NewJob], now: int
+) -> list[Enqueued] | None:
     """Insert a few jobs by one statement outside a transaction; None when they need `store`: then nothing was stored.
 
     They do when they are many, have a unique key, name a task or a queue for the first time, or an id exists already.
@@ -72,7 +74,7 @@ def store_few(session: Session, names: Names, jobs: Sequence[NewJob], now: int) 
             return None
         rows += _parameters(job, known[0], known[1], now)
     try:
-        session.run(_INSERT_FEW[len(jobs)], rows)
+        connection.raw.execute(text(_INSERT_FEW[len(jobs)]), rows)  # no rows come back, so none are fetched
     except Exception as error:
         if code_of(error) == _CONSTRAINT:
             return None

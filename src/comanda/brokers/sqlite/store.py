@@ -124,7 +124,7 @@ class Store:
                 self._writing.busy = False
 
     def alone(self, step: Callable[..., T], *arguments: Any) -> T:
-        """Run one durable statement that is a transaction of its own, by `step(session, *arguments)`.
+        """Run one durable statement that is a transaction of its own, by `step(connection, *arguments)`.
 
         It is done again while the file is locked.
 
@@ -135,17 +135,18 @@ class Store:
         with self._writing_turn:
             if side.busy:
                 self._refuse_nesting()
-            connection = self._open_writer()
+            connection = side.connection
+            if connection is None or not self._checked or side.generation != self.generation:
+                connection = self._open_writer()
             if not self._full:
                 self._set_durability(connection, True)
             side.committing = True
-            session = Session(connection, self.text)
             try:
-                return step(session, *arguments)
+                return step(connection, *arguments)
             except Exception as error:
                 if not is_busy(error):
                     raise
-            return retry_while_busy(lambda: step(session, *arguments), self.deadline)
+            return retry_while_busy(lambda: step(connection, *arguments), self.deadline)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ...errors import BrokerTimeout
-from ...shield import carrying
 from .connection import code_of
 from .side import Side
 
