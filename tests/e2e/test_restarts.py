@@ -38,12 +38,12 @@ def test_a_deploy_with_one_job_running_and_a_hundred_queued_loses_none(
 
 
 def test_a_stop_lets_what_runs_finish_and_takes_nothing_new(launcher: Launcher, shop: ModuleType, gate: Gate) -> None:
-    worker = launcher.worker(SHOP, "-c", "1")
+    worker = launcher.worker(SHOP, "-c", "1", "--log-level", "DEBUG")
     running = shop.visit.enqueue()
     visit = gate.visit()
     waiting = shop.note.enqueue(1)
     worker.send(signal.SIGTERM)
-    worker.line("stopping")
+    worker.line("takes no more jobs")
     visit.let_go()
     assert worker.end() == 0
     assert running.refresh().state == State.SUCCESSFUL

@@ -166,6 +166,7 @@ class Child:
             self._executors.stop(set(message.jobs))
         elif isinstance(message, messages.Stop):
             self._engine.stop(message.grace)
+            _log.debug("stopping: this child takes no more jobs")
         elif isinstance(message, messages.Lost):
             self._lose()
 
