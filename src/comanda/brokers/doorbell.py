@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import select
 import socket
 import stat
 import time
@@ -31,12 +30,9 @@ _UNSURE = 0.05
 
 
 class Bell:
-    """The socket on which one waiter of this process listens; `wake` works even where sockets cannot be bound."""
+    """The socket on which this process hears of one topic."""
 
     def __init__(self, directory: Path, topic: str) -> None:
-        self._wake_in, self._wake_out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
         self._path = directory / f"{topic}-{os.getpid()}-{secrets.token_hex(4)}.bell"
         self._socket = _bind(self._path)
         time.sleep(FRESH)
@@ -46,20 +42,18 @@ class Bell:
         """False where no socket could be bound, so that the waiter must poll."""
         return self._socket is not None
 
-    def wait(self, timeout: float) -> bool:
-        """Wait for a ring or a wake, at most `timeout` seconds; return whether there was one."""
-        sources = [self._wake_in] if self._socket is None else [self._wake_in, self._socket]
-        ready, _, _ = select.select(sources, [], [], max(0.0, timeout))
-        for source in ready:
+    def fileno(self) -> int:
+        """Return the descriptor on which a ring arrives; -1 where there is none."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def rang(self) -> bool:
+        """Return whether it has rung since the last question."""
+        rang = False
+        if self._socket is not None:
             with contextlib.suppress(BlockingIOError):
                 while True:
-                    source.recv(16)
-        return bool(ready)
-
-    def wake(self) -> None:
-        """End the current wait, or the next one."""
-        with contextlib.suppress(OSError):
-            self._wake_out.send(b"!")
+                    rang |= bool(self._socket.recv(16))
+        return rang
 
     def close(self) -> None:
         """Remove the socket."""
@@ -67,10 +61,9 @@ class Bell:
         self._path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
-        """After a fork, in the child: let go of the inherited descriptors; the socket stays the parent's."""
-        for source in (self._wake_in, self._wake_out, self._socket):
-            if source is not None:
-                source.close()
+        """After a fork, in the child: let go of the inherited descriptor; the socket stays the parent's."""
+        if self._socket is not None:
+            self._socket.close()
 
 
 class Ringer:

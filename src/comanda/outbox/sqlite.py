@@ -138,7 +138,7 @@ class SQLiteOutbox(Outbox):
         if waiting is None:
             self.open()
             waiting = self._waiting = Waiting(self._directory, _TOPIC, self._data_version)
-        waiting.wait(timeout)
+        waiting.wait(_TOPIC, timeout)
 
     def wake(self) -> None:
         if (waiting := self._waiting) is not None:

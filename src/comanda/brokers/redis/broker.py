@@ -164,10 +164,10 @@ class RedisBroker(Broker):
         due = self._store.read("next_due", [self._store.now()])
         if not isinstance(due, bytes):
             timeout = min(timeout, max(0.0, due / SECOND))
-        self._waiting("work").wait(timeout)
+        self._waiting("work").wait("work", timeout)
 
     def wait_for_change(self, timeout: float) -> None:
-        self._waiting("change").wait(timeout)
+        self._waiting("change").wait("change", timeout)
 
     def wake(self) -> None:
         for waits in list(self._waits.values()):

@@ -336,10 +336,10 @@ class SQLiteBroker(Broker):
             due = session.run(_NEXT_DUE)[0][0]
         if due is not None:
             timeout = min(timeout, max(0.0, (due - self._clock.now()) / SECOND))
-        self._waiting("work").wait(timeout)
+        self._waiting("work").wait("work", timeout)
 
     def wait_for_change(self, timeout: float) -> None:
-        self._waiting("change").wait(timeout)
+        self._waiting("change").wait("change", timeout)
 
     def wake(self) -> None:
         for waits in list(self._waits.values()):
