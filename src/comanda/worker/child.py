@@ -35,6 +35,7 @@ from .executors import Executors
 from .presence import Presence
 from .repeating import Repeating
 from .spawning import extend_search
+from .surrounded import tasks_at_work
 from .transactional import Transactional
 
 SWITCH = 0.001
@@ -53,7 +54,7 @@ class Child:
         self._channel = channel
         self._settings = app.settings
         self._grace = app.settings.grace if work.grace is None else work.grace
-        self._tasks = dict(app.tasks)
+        self._tasks = tasks_at_work(app)
         for task in self._tasks.values():
             check_completion(app.broker, task)
         self._broker = open_broker(app.url, Opening(namespace=app.namespace))

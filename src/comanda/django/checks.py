@@ -1,0 +1,62 @@
+"""What `manage.py check` says about the queue. Nothing is connected (F14)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core import checks
+
+from ..errors import ConfigurationError
+from . import conf, database
+
+
+def register() -> None:
+    """Let `manage.py check` ask."""
+    checks.register(check_settings, checks.Tags.compatibility)
+    checks.register(check_database, checks.Tags.compatibility)
+
+
+def check_settings(**_: Any) -> list[checks.CheckMessage]:
+    """Look at the setting COMANDA."""
+    try:
+        conf.given_settings()
+    except ConfigurationError as error:
+        hint = "The keys are DATABASE, URL, NAMESPACE and the other settings of comanda in upper case."
+        return [checks.Error(str(error), hint=hint, id="comanda.E001")]
+    return []
+
+
+def check_database(**_: Any) -> list[checks.CheckMessage]:
+    """Look at the database that holds the queue, if one does."""
+    try:
+        from .project_app import app
+
+        alias = app.alias
+        if alias is None:
+            return []
+        settings = database.settings_of(alias)
+    except ConfigurationError as error:
+        if check_settings():  # said already
+            return []
+        return [checks.Error(str(error), hint="Name an alias of DATABASES, or leave DATABASE out.", id="comanda.E002")]
+    try:
+        database.url_of(alias)
+    except ConfigurationError as error:
+        hint = 'SQLite in a file and PostgreSQL hold a queue; COMANDA["URL"] names any other store.'
+        return [checks.Error(str(error), hint=hint, id="comanda.E003")]
+    return _sqlite_advice(alias, settings)
+
+
+def _sqlite_advice(alias: str, settings: dict[str, Any]) -> list[checks.CheckMessage]:
+    """Advise BEGIN IMMEDIATE: a transaction that reads first and then wants to write fails beside another writer."""
+    mode = (settings.get("OPTIONS") or {}).get("transaction_mode")
+    if database.vendor_of(alias) != "sqlite" or str(mode).upper() in ("IMMEDIATE", "EXCLUSIVE"):
+        return []
+    return [
+        checks.Warning(
+            f"The database {alias!r} is shared with workers, and its transactions begin without the write lock: one "
+            "that reads before it writes may fail with 'database is locked'.",
+            hint=f'DATABASES["{alias}"]["OPTIONS"] = {{"transaction_mode": "IMMEDIATE", "timeout": 20}}',
+            id="comanda.W001",
+        )
+    ]
