@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import msgspec
+from django.apps import apps
 from django.db import connections
 
 from ..app import Comanda
@@ -14,7 +15,7 @@ from ..errors import ConfigurationError
 from ..runtime import Runtime
 from ..settings import Settings, load
 from ..worker.handle import EmbeddedWorker
-from . import conf, database
+from . import conf, database, receivers
 from .surroundings import DjangoSurroundings
 
 WORKER_PATH = "comanda.django.project:app"
@@ -24,13 +25,15 @@ WORKER_PATH = "comanda.django.project:app"
 class _Runtime(Runtime):
     """The open parts; without a URL it knows why there is none."""
 
-    def __init__(self, settings: Settings, refusal: str | None) -> None:
+    def __init__(self, settings: Settings, refusal: str | None = None) -> None:
         super().__init__(settings, None)
         self._refusal = refusal
 
     def _open_broker(self) -> Broker:
         if self._refusal is not None:
             raise ConfigurationError(self._refusal)
+        if apps.is_installed("comanda.django"):
+            receivers.note_prepared(self._settings)
         return super()._open_broker()
 
 
@@ -81,7 +84,7 @@ class ProjectApp(Comanda):
         fresh = load(conf.given_settings())
         with self._moving:
             self._alias, self._name = None, None
-            self._replace(fresh, None)
+            self._replace(fresh)
             self._alias = self._wanted_alias()
 
     def start_worker(self, path: str | None = None, **options: Any) -> EmbeddedWorker:
@@ -108,7 +111,7 @@ class ProjectApp(Comanda):
         self._replace(msgspec.structs.replace(self._settings, url=url), refusal)
         self._name = _name_of(alias)
 
-    def _replace(self, settings: Settings, refusal: str | None) -> None:
+    def _replace(self, settings: Settings, refusal: str | None = None) -> None:
         before = self._runtime
         self._settings, self._runtime = settings, _Runtime(settings, refusal)
         before.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig
@@ -10,6 +11,8 @@ from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 from ..brokers.sqlite import library
+from ..brokers.sqlite.url import path_of
+from ..settings import Settings
 from . import conf, database
 
 
@@ -27,20 +30,22 @@ def _leave_checkpoints(connection: Any, **_: Any) -> None:
     """
     if connection.vendor != "sqlite" or not library.must_not_checkpoint(library.STANDARD):
         return
-    path = database.sqlite_path(connection.alias)
-    if path is not None and path in _files():
+    from .project_app import app
+
+    if database.sqlite_path(connection.alias) in _files(app.settings):
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA wal_autocheckpoint = 0")
+
+
+def note_prepared(settings: Settings) -> None:
+    """Note that Django's connections to the queue's file, of this process, are as `_leave_checkpoints` makes them."""
+    for path in _files(settings):
         library.note_prepared(path)
 
 
-def _files() -> set[Any]:
+def _files(settings: Settings) -> set[Path]:
     """Return the SQLite files that hold the queue or the outbox; opens nothing."""
-    from ..brokers.sqlite.url import path_of
-    from .project_app import app
-
-    urls = (app.url, app.settings.outbox)
-    return {path_of(url).absolute() for url in urls if url.startswith("sqlite")}
+    return {path_of(url).absolute() for url in (settings.url, settings.outbox) if url.startswith("sqlite:")}
 
 
 def _migrate(using: str, **_: Any) -> None:
