@@ -28,7 +28,9 @@ class Site:
         self._launcher = launcher
         self._environment = environment
         self.directory = launcher.directory
-        shutil.copytree(EXAMPLE, self.directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pyc", "*.sqlite3*"))
+        shutil.copytree(
+            EXAMPLE, self.directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pyc", "*.sqlite3*")
+        )
 
     def start(self, *words: str, **environment: str) -> Process:
         """Start `manage.py …`."""
@@ -50,7 +52,7 @@ class Site:
         """Start the server; return a visitor of it who is not signed in."""
         port = free_port()
         server = self.start("runserver", "--noreload", f"127.0.0.1:{port}", **environment)
-        server.line("Starting development server")
+        server.line("Starting .*development server")
         return Visitor(f"http://127.0.0.1:{port}")
 
     def work(self) -> str:

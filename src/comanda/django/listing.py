@@ -21,6 +21,8 @@ from .labels import STATES, moment, note_of
 PER_PAGE = 50
 MOST_TASKS = 40
 """Tasks that the filter lists; a project with more finds the others by search."""
+SHOWN_OF_ID = 18
+"""Characters of an id in the list: the moment, and what tells apart the jobs of one millisecond and process."""
 
 _FILTERS = ("state", "queue", "task")
 _HEXADECIMAL = frozenset("0123456789abcdef-")
@@ -132,7 +134,7 @@ class JobList:
         job_id = to_text(record.id)
         return {
             "id": job_id,
-            "short_id": job_id[:18],
+            "short_id": job_id[:SHOWN_OF_ID],
             "task": views.task_name(record),
             "queue": record.queue,
             "state": record.state.value,
@@ -142,6 +144,7 @@ class JobList:
             "enqueued": moment(record.enqueued_at),
             "age": length(self.now - record.enqueued_at),
             "finished": moment(record.finished_at),
+            "finished_age": _age(record.finished_at, self.now),
             "error": " ".join(views.error_words(record.failure).split()),
         }
 

@@ -79,7 +79,11 @@ def _check_transaction(wrapper: Any) -> None:
 
 def _announce(wrapper: Any, after_commit: AfterCommit, job_id: bytes) -> None:
     """Wake workers after the commit: a hint, whose failure is nobody's error."""
-    if wrapper.in_atomic_block:
-        transaction.on_commit(partial(after_commit, job_id), using=wrapper.alias, robust=True)
-    else:  # autocommit is off, and Django calls nobody: look until the commit is there
+
+    def wake() -> None:  # a function, not a partial: Django names it by its __qualname__ when it fails
         after_commit(job_id)
+
+    if wrapper.in_atomic_block:
+        transaction.on_commit(wake, using=wrapper.alias, robust=True)
+    else:  # autocommit is off, and Django calls nobody: look until the commit is there
+        wake()

@@ -1,0 +1,74 @@
+"""Tasks of the project inside the test's process."""
+
+from __future__ import annotations
+
+import threading
+
+from asgiref.sync import sync_to_async
+from django.db import connections, transaction
+from django.utils import translation
+
+from comanda import Retry, Secret
+from comanda.django import app
+
+seen: list[object] = []
+
+
+@app.task
+def cook(dish: str) -> str:
+    """Cook."""
+    seen.append(dish)
+    return dish
+
+
+@app.task(retry=Retry(max_attempts=1))
+def burn(dish: str, key: Secret[str]) -> None:
+    """Fail, and quote what was cooked."""
+    raise ValueError(f"{dish} with {key.reveal()}")
+
+
+@app.task
+def ask(alias: str) -> None:
+    """Use the connection of this thread; note which it is, and what it is in."""
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    seen.append((threading.get_ident(), id(connection.connection), connection.in_atomic_block))
+
+
+@app.task
+def leave_open(alias: str) -> None:
+    """Begin a block and never end it."""
+    transaction.atomic(using=alias).__enter__()
+    connections[alias].cursor().execute("SELECT 1")
+
+
+@app.task
+def leave_autocommit_off(alias: str) -> None:
+    """Switch autocommit off and never on."""
+    transaction.set_autocommit(False, using=alias)
+    connections[alias].cursor().execute("SELECT 1")
+
+
+@app.task
+def speak_german() -> None:
+    """Switch the language, and leave it so."""
+    translation.activate("de")
+
+
+@app.task
+def speak() -> None:
+    """Note the language."""
+    seen.append(translation.get_language())
+
+
+@app.task
+async def ask_twice(alias: str) -> None:
+    """Use the ORM's thread of this coroutine."""
+
+    def look() -> None:
+        connections[alias].cursor().execute("SELECT 1")
+        seen.append((threading.get_ident(), connections[alias].connection))
+
+    await sync_to_async(look)()
+    await sync_to_async(look)()

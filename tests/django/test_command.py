@@ -1,0 +1,172 @@
+"""`manage.py comanda …` and what stands around it: the example project as processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import Gate, Launcher
+
+from .sites import EXAMPLE, Site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """The project on SQLite, with its tables."""
+    with Gate() as gate:
+        launcher = Launcher(tmp_path, gate)
+        made = Site(launcher, {})
+        made.manage("migrate", "-v0")
+        yield made
+        launcher.close()
+
+
+def test_the_words_the_help_and_the_exit_codes_are_those_of_the_command(site: Site) -> None:
+    assert "Usage: comanda worker" in site.manage("comanda", "worker", "--help")
+    assert "Usage: comanda [OPTIONS]" in site.manage("help", "comanda")
+    site.manage("comanda", "explode", code=2)
+    site.manage("comanda", "jobs", "show", "abcdef", code=4)
+    site.manage("comanda", "jobs", "retry", code=5)
+    assert json.loads(site.manage("comanda", "jobs", "ls", "--json")) == {"jobs": [], "more": False}
+    assert "shop.tasks.send_receipt" in site.manage("comanda", "doctor")
+
+
+def test_the_options_of_manage_py_count(site: Site) -> None:
+    """--settings and --pythonpath are Django's, wherever they stand, and reach the worker's children."""
+    elsewhere = site.directory / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "night.py").write_text("from project.settings import *\nCOMANDA = {'NAMESPACE': 'night'}\n")
+    for words in (
+        ("--settings=night", "--pythonpath=elsewhere", "info"),
+        ("info", "--settings", "night", "--pythonpath", "elsewhere"),
+    ):
+        assert "night" in site.manage("comanda", *words)
+    site.manage("comanda", "run", "send_receipt", "order_id=1", "--settings=night", "--pythonpath=elsewhere")
+    output = site.manage("comanda", "worker", "--burst", "--settings=night", "--pythonpath=elsewhere")
+    assert "DoesNotExist" in output
+    assert "no job matches" in site.manage("comanda", "jobs", "ls")
+
+
+def test_the_project_is_found_from_another_directory(site: Site) -> None:
+    """As from a service's unit: python /srv/shop/manage.py comanda worker."""
+    aside = site.directory / "aside"
+    aside.mkdir()
+    process = site._launcher.start("sh", "-c", "cd aside && exec python3 ../manage.py comanda info", **PYTHON)
+    assert process.end() == 0, process.output()
+    assert str(site.directory / "shop.sqlite3") in process.output()
+
+
+def test_the_supervisor_holds_no_django_and_stops_in_order(site: Site) -> None:
+    """It runs no user code: the process that manage.py was has become the plain command."""
+    worker = site.start("comanda", "worker")
+    worker.line("is at work")
+    assert "manage.py" not in Path(f"/proc/{worker.pid}/cmdline").read_text()
+    maps = Path(f"/proc/{worker.pid}/cmdline").read_text().split("\0")
+    assert maps[1:4] == ["-m", "comanda", "worker"]
+    (child,) = site._launcher.living("comanda.worker.child")
+    assert child != worker.pid
+    worker.send(signal.SIGTERM)
+    assert worker.end() == 0
+
+
+def test_call_command_runs_it_beside_this_process(site: Site) -> None:
+    program = (
+        "from django.core.management import CommandError, call_command\n"
+        "call_command('comanda', 'info')\n"
+        "try:\n"
+        "    call_command('comanda', 'jobs', 'retry')\n"
+        "except CommandError as error:\n"
+        "    print(error)\n"
+    )
+    output = site.manage("shell", "-c", program)
+    assert "WAL, synchronous=FULL" in output
+    assert "comanda ended with exit code 5" in output
+
+
+def test_a_store_that_cannot_be_is_one_sentence(site: Site) -> None:
+    (site.directory / "memory.py").write_text(
+        "from project.settings import *\nDATABASES['default']['NAME'] = ':memory:'\n"
+    )
+    for words in (("info",), ("worker", "--burst")):
+        output = site.manage("comanda", *words, "--settings=memory", code=2)
+        assert 'COMANDA = {"URL"' in output
+        assert "Traceback" not in output
+
+
+def test_a_wrong_setting_is_one_sentence(site: Site) -> None:
+    (site.directory / "wrong.py").write_text("from project.settings import *\nCOMANDA = {'CONCURENCY': 3}\n")
+    for words in (("info",), ("worker", "--burst")):
+        output = site.manage("comanda", *words, "--settings=wrong", code=2)
+        assert "did you mean 'CONCURRENCY'?" in output
+        assert "Traceback" not in output
+
+
+def test_makemigrations_has_nothing_to_say(site: Site) -> None:
+    """Whatever DEFAULT_AUTO_FIELD is (F38)."""
+    for kind in ("AutoField", "BigAutoField", "SmallAutoField"):
+        name = f"with_{kind.lower()}"
+        (site.directory / f"{name}.py").write_text(
+            f"from project.settings import *\nDEFAULT_AUTO_FIELD = 'django.db.models.{kind}'\n"
+        )
+        assert "No changes detected" in site.manage("makemigrations", "comanda", "--check", f"--settings={name}")
+
+
+def test_the_migration_can_be_taken_back_and_dumpdata_works(site: Site) -> None:
+    assert '"model": "comanda.' not in site.manage("dumpdata")
+    site.manage("migrate", "comanda", "zero", "-v0")
+    site.manage("migrate", "-v0")
+
+
+def test_django_s_own_test_runner_leaves_the_project_s_file_alone(site: Site) -> None:
+    """TestCase and TransactionTestCase, in memory and in a file; in the file, jobs commit with the test's rows."""
+    (site.directory / "shop" / "tests.py").write_text(TESTS)
+    site.manage("comanda", "run", "send_receipt", "order_id=7")
+    assert "OK" in site.manage("test", "shop")
+    (site.directory / "memory.py").write_text("from project.settings import *\nDATABASES['default'].pop('TEST')\n")
+    assert "OK" in site.manage("test", "shop.tests.Memory", "--settings=memory")
+    assert len(json.loads(site.manage("comanda", "jobs", "ls", "--json"))["jobs"]) == 1
+
+
+def test_the_example_is_the_one_of_the_guide() -> None:
+    guide = (EXAMPLE.parents[1] / "docs" / "guides" / "django.md").read_text()
+    for name in ("shop/tasks.py", "shop/views.py"):
+        for line in (EXAMPLE / name).read_text().splitlines():
+            if line.startswith(("@app.task", "def ", "    with transaction", "        receipt = ")):
+                assert line.strip() in guide, f"{name}: {line}"
+
+
+PYTHON = {"PYTHONWARNINGS": "error"}
+
+TESTS = """
+from django.db import connection, transaction
+from django.test import TestCase, TransactionTestCase
+
+from comanda.django import app
+from comanda.testing import inline, run_jobs
+
+from .models import Order
+from .tasks import send_receipt
+
+
+class Memory(TestCase):
+    def test_inline(self):
+        order = Order.objects.create(item="tea")
+        with inline(app):
+            job = send_receipt.enqueue(order.pk) if app.url == "" else None
+        if job is not None:
+            assert job.result() == "sent for tea", job
+            order.refresh_from_db()
+            assert order.receipt_sent_at
+
+
+class File(TransactionTestCase):
+    def test_a_view(self):
+        ids = self.client.post("/orders/", {"item": "tea", "card": "4001"}).json()
+        assert run_jobs(app) == 2
+        assert Order.objects.get(pk=ids["order"]).receipt_sent_at
+        assert app.get_job(ids["receipt"]).state == "successful"
+"""
