@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import connections, transaction
@@ -11,7 +12,7 @@ from django.utils import translation
 from comanda import Retry, Secret
 from comanda.django import app
 
-seen: list[object] = []
+seen: list[Any] = []
 
 
 @app.task

@@ -45,8 +45,8 @@ class Site:
     def set_up(self) -> None:
         """Make the tables, and the user ann with the password secret who may do everything."""
         self.manage("migrate", "-v0")
-        user = {"DJANGO_SUPERUSER_PASSWORD": "secret"}
-        self.manage("createsuperuser", "--noinput", "--username=ann", "--email=ann@example.org", **user)
+        names = ("--username=ann", "--email=ann@example.org")
+        self.manage("createsuperuser", "--noinput", *names, DJANGO_SUPERUSER_PASSWORD="secret")
 
     def serve(self, **environment: str) -> Visitor:
         """Start the server; return a visitor of it who is not signed in."""
@@ -67,10 +67,10 @@ class Visitor:
         self.address = address
         self.client = httpx.Client(base_url=address, trust_env=False, follow_redirects=True, timeout=20)
 
-    def sign_in(self, name: str = "ann", password: str = "secret") -> None:
+    def sign_in(self, name: str = "ann") -> None:
         """Sign in to the admin."""
         token = token_of(self.get("/admin/login/"))
-        form = {"username": name, "password": password, "csrfmiddlewaretoken": token, "next": "/admin/"}
+        form = {"username": name, "password": "secret", "csrfmiddlewaretoken": token, "next": "/admin/"}
         assert self.client.post("/admin/login/", data=form).url.path == "/admin/"
 
     def get(self, path: str, code: int = 200) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from .kitchen import cook
 
 
 @pytest.fixture
-def declare(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def declare(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Declare further databases, which nobody opens."""
 
     def add(alias: str, **settings: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connections, transaction
@@ -18,7 +19,7 @@ from .conftest import on_both
 
 
 @pytest.fixture(autouse=True)
-def seen() -> list[object]:
+def seen() -> list[Any]:
     """What the tasks have noted."""
     kitchen.seen.clear()
     return kitchen.seen
@@ -33,12 +34,12 @@ def in_worker(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 
 @on_both
 def test_a_block_that_a_task_leaves_open_is_rolled_back_and_told(
-    alias: str, in_worker: Callable[[], int], seen: list[object], caplog: pytest.LogCaptureFixture
+    alias: str, in_worker: Callable[[], int], seen: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     kitchen.leave_open.enqueue(alias)
     kitchen.ask.enqueue(alias)
     assert in_worker() == 2
-    assert [in_block for _, _, in_block in seen] == [False]  # type: ignore[misc] # a tuple
+    assert [in_block for _, _, in_block in seen] == [False]
     assert f"leave_open left a transaction open on the database '{alias}'" in caplog.text
 
 
@@ -53,7 +54,7 @@ def test_autocommit_that_a_task_leaves_off_is_switched_on_again(
 
 
 def test_a_connection_that_the_server_closed_between_two_jobs_is_replaced(
-    postgres: str, in_worker: Callable[[], int], seen: list[object]
+    postgres: str, in_worker: Callable[[], int], seen: list[Any]
 ) -> None:
     """CONN_HEALTH_CHECKS counts for jobs as for requests: each one begins with the check."""
     first = kitchen.ask.enqueue(postgres)
@@ -66,10 +67,10 @@ def test_a_connection_that_the_server_closed_between_two_jobs_is_replaced(
     in_worker()
     assert (first.refresh().state, second.refresh().state) == ("successful", "successful")
     assert len(second.attempts) == 1
-    assert len({connection for _, connection, _ in seen}) == 2  # type: ignore[misc] # a tuple
+    assert len({connection for _, connection, _ in seen}) == 2
 
 
-def test_a_fit_connection_is_kept_from_job_to_job(in_worker: Callable[[], int], seen: list[object]) -> None:
+def test_a_fit_connection_is_kept_from_job_to_job(in_worker: Callable[[], int], seen: list[Any]) -> None:
     """CONN_MAX_AGE is None here: one connection for as long as it works."""
     for _ in range(3):
         kitchen.ask.enqueue("default")
@@ -87,7 +88,7 @@ def test_a_connection_past_its_age_is_closed_after_the_job(
     assert connections["default"].connection is None
 
 
-def test_the_language_a_task_chose_is_not_the_next_ones(in_worker: Callable[[], int], seen: list[object]) -> None:
+def test_the_language_a_task_chose_is_not_the_next_ones(in_worker: Callable[[], int], seen: list[Any]) -> None:
     kitchen.speak_german.enqueue()
     kitchen.speak.enqueue()
     in_worker()
@@ -105,32 +106,32 @@ def test_the_query_log_does_not_grow_from_job_to_job(
 
 
 def test_the_orm_calls_of_a_coroutine_share_a_thread_and_close_its_connection(
-    in_worker: Callable[[], int], seen: list[object]
+    in_worker: Callable[[], int], seen: list[Any]
 ) -> None:
     """F28: a thread of its own, so that two coroutines never share a transaction."""
     kitchen.ask_twice.enqueue("default")
     kitchen.ask_twice.enqueue("default")
     in_worker()
-    threads = [thread for thread, _ in seen]  # type: ignore[misc] # a tuple
+    threads = [thread for thread, _ in seen]
     assert threads[0] == threads[1] != threading.get_ident()
     assert threads[2] == threads[3]
-    for _, raw in seen:  # type: ignore[misc] # a tuple
+    for _, raw in seen:
         with pytest.raises(Exception, match="closed"):
-            raw.execute("SELECT 1")  # type: ignore[has-type] # as above
+            raw.execute("SELECT 1")
 
 
-def test_in_a_test_the_block_around_it_is_left_alone(seen: list[object], caplog: pytest.LogCaptureFixture) -> None:
+def test_in_a_test_the_block_around_it_is_left_alone(seen: list[Any], caplog: pytest.LogCaptureFixture) -> None:
     """F23: what is in a block before the job is the test's."""
     with transaction.atomic(using="other"):
         connections["other"].cursor().execute("SELECT 1")
         kitchen.ask.enqueue("other")
         assert run_jobs(app) == 1
         assert connections["other"].in_atomic_block
-    assert [in_block for _, _, in_block in seen] == [True]  # type: ignore[misc] # a tuple
+    assert [in_block for _, _, in_block in seen] == [True]
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_a_plain_call_of_a_task_is_a_plain_call(seen: list[object]) -> None:
+def test_a_plain_call_of_a_task_is_a_plain_call(seen: list[Any]) -> None:
     """No surroundings: it is somebody's function call, in somebody's transaction."""
     from django.utils import translation
 

@@ -17,6 +17,9 @@ from ..settings import Settings, _checked
 
 SETTING = "COMANDA"
 
+WORKER_PATH = "comanda.django.project:app"
+"""Where a fresh process finds the app with all of its tasks."""
+
 _DEFAULT_ALIAS = "default"
 _KEYS = ("DATABASE", *(field.name.upper() for field in msgspec.structs.fields(Settings)))
 

@@ -88,6 +88,11 @@ def _sqlite(alias: str, settings: dict[str, Any]) -> str:
     return f"sqlite:///{quote(str(path))}"
 
 
+def is_of_test_run(name: Any) -> bool:
+    """Return whether NAME is what Django's test runner calls a database in memory: no mistake of the project's."""
+    return str(name).startswith("file:memorydb_")
+
+
 def _is_in_memory(name: Any) -> bool:
     """Return whether NAME is no path: in memory, empty, or a URI of SQLite's."""
     return not isinstance(name, Path) and (not name or name == ":memory:" or str(name).startswith("file:"))

@@ -18,9 +18,6 @@ from ..worker.handle import EmbeddedWorker
 from . import conf, database, receivers
 from .surroundings import DjangoSurroundings
 
-WORKER_PATH = "comanda.django.project:app"
-"""Where a fresh process finds the app with all of its tasks."""
-
 
 class _Runtime(Runtime):
     """The open parts; without a URL it knows why there is none."""
@@ -89,7 +86,7 @@ class ProjectApp(Comanda):
 
     def start_worker(self, path: str | None = None, **options: Any) -> EmbeddedWorker:
         """Run a worker beside this process and end it with it; see `comanda.worker.embedded`."""
-        return super().start_worker(path or WORKER_PATH, **options)
+        return super().start_worker(path or conf.WORKER_PATH, **options)
 
     def _wanted_alias(self) -> str | None:
         alias = conf.database_alias()

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from comanda.django.project_app import WORKER_PATH
+from comanda.django.conf import WORKER_PATH
 
 _OF_MANAGE = ("--settings", "--pythonpath")
 """Options of manage.py itself, which has obeyed them before it comes here."""
