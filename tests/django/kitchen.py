@@ -34,7 +34,7 @@ def ask(alias: str) -> None:
     connection = connections[alias]
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-    seen.append((threading.get_ident(), id(connection.connection), connection.in_atomic_block))
+    seen.append((threading.get_ident(), connection.connection, connection.in_atomic_block))
 
 
 @app.task
