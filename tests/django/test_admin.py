@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client, override_settings
 
 from comanda import Secret
@@ -162,6 +163,13 @@ def test_who_did_it_is_recorded_in_the_store_and_in_djangos_log(operator: Client
     assert job in str(entry.get_admin_url())
 
 
+def test_a_request_in_a_transaction_does_not_wait_for_itself(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ATOMIC_REQUESTS would hold the file's only write lock while the store is written beside it."""
+    job = failed()
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    assert "1 job is ready again." in post(operator, "retry", job)
+
+
 def test_delete_asks_first_and_says_how_many(operator: Client) -> None:
     first, second = cook.enqueue("soup").id, cook.enqueue("stew").id
     asked = text_of(post(operator, "delete", first, second))
@@ -305,7 +313,6 @@ def test_a_store_that_cannot_be_reached_is_a_page_that_says_so(operator: Client)
 
 def test_listing_jobs_asks_django_for_no_job(operator: Client) -> None:
     """No task is imported for a row, and no query is made for one: the session, the user, the permissions."""
-    from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
     counts = []

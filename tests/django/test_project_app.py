@@ -162,6 +162,12 @@ def test_the_checks_advise_begin_immediate(monkeypatch: pytest.MonkeyPatch) -> N
     assert (found.id, "transaction_mode" in found.hint) == ("comanda.W001", True)
 
 
+def test_the_checks_advise_against_the_write_lock_around_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    (found,) = checks.check_database()
+    assert (found.id, "ATOMIC_REQUESTS" in found.msg) == ("comanda.W002", True)
+
+
 def test_a_test_run_moves_the_queue_with_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Django's test runner puts another NAME into the settings: nothing of a test may reach the project's own file."""
     own = cook.enqueue("soup")

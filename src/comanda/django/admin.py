@@ -14,6 +14,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, ActionForm
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -91,6 +92,8 @@ class JobAdmin(admin.ModelAdmin):
 
     # -- the list -----------------------------------------------------------------------------------------------
 
+    # Not under ATOMIC_REQUESTS: the store is written on a connection of its own, which would wait for the request's.
+    @transaction.non_atomic_requests
     @_with_store
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show a page of jobs; a POST operates on the ticked ones."""
@@ -114,6 +117,7 @@ class JobAdmin(admin.ModelAdmin):
 
     # -- one job ------------------------------------------------------------------------------------------------
 
+    @transaction.non_atomic_requests
     @_with_store
     def change_view(
         self,

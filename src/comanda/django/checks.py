@@ -50,15 +50,26 @@ def check_database(**_: Any) -> list[checks.CheckMessage]:
 
 
 def _sqlite_advice(alias: str, settings: dict[str, Any]) -> list[checks.CheckMessage]:
-    """Advise BEGIN IMMEDIATE: a transaction that reads first and then wants to write fails beside another writer."""
-    mode = (settings.get("OPTIONS") or {}).get("transaction_mode")
-    if database.vendor_of(alias) != "sqlite" or str(mode).upper() in ("IMMEDIATE", "EXCLUSIVE"):
+    """Advise BEGIN IMMEDIATE, but not around each request (F34)."""
+    if database.vendor_of(alias) != "sqlite":
         return []
-    return [
-        checks.Warning(
-            f"The database {alias!r} is shared with workers, and its transactions begin without the write lock: one "
-            "that reads before it writes may fail with 'database is locked'.",
-            hint=f'DATABASES["{alias}"]["OPTIONS"] = {{"transaction_mode": "IMMEDIATE", "timeout": 20}}',
-            id="comanda.W001",
-        )
-    ]
+    mode = str((settings.get("OPTIONS") or {}).get("transaction_mode")).upper()
+    if mode not in ("IMMEDIATE", "EXCLUSIVE"):
+        return [
+            checks.Warning(
+                f"The database {alias!r} is shared with workers, and its transactions begin without the write lock: "
+                "one that reads before it writes may fail with 'database is locked'.",
+                hint=f'DATABASES["{alias}"]["OPTIONS"] = {{"transaction_mode": "IMMEDIATE", "timeout": 20}}',
+                id="comanda.W001",
+            )
+        ]
+    if settings.get("ATOMIC_REQUESTS"):
+        return [
+            checks.Warning(
+                f"The database {alias!r} has ATOMIC_REQUESTS and transaction_mode {mode}: each request holds the only "
+                "write lock from its beginning to its end, and workers wait for it.",
+                hint="Open transaction.atomic() in the views that write, and leave ATOMIC_REQUESTS out.",
+                id="comanda.W002",
+            )
+        ]
+    return []
