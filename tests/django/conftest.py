@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import django
+import psycopg
 import pytest
 from django.conf import settings
 from psycopg.conninfo import conninfo_to_dict
+
+from tests.e2e.processes import Gate, Launcher
+
+from .sites import Site
 
 _FILES = Path(tempfile.mkdtemp(prefix="comanda-django-"))
 
@@ -136,3 +141,44 @@ def alias(request: pytest.FixtureRequest) -> str:
 
 
 on_both = pytest.mark.parametrize("alias", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a project on SQLite with its tables and its user, to be copied."""
+    directory = tmp_path_factory.mktemp("prepared")
+    with Gate() as gate:
+        launcher = Launcher(directory, gate)
+        Site(launcher, {}).set_up()
+        launcher.close()
+    return directory
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Iterator[Launcher]:
+    """What starts processes, and kills them in the end."""
+    with Gate() as gate:
+        started = Launcher(tmp_path, gate)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def site(launcher: Launcher, prepared: Path) -> Site:
+    """The project on SQLite."""
+    return Site(launcher, {}, prepared)
+
+
+@pytest.fixture
+def postgres_site(launcher: Launcher, postgres_url: str, namespace: str) -> Iterator[Site]:
+    """The project in a PostgreSQL database of its own."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {namespace}".encode())
+        server = conninfo_to_dict(postgres_url)
+        names = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password"}
+        environment = {name: str(server[key]) for name, key in names.items() if key in server}
+        made = Site(launcher, {**environment, "PGDATABASE": namespace})
+        made.set_up()
+        yield made
+        launcher.close()
+        connection.execute(f"DROP DATABASE {namespace} WITH (FORCE)".encode())

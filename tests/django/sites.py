@@ -22,15 +22,14 @@ _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 
 
 class Site:
-    """A copy of the example project in the launcher's directory."""
+    """A copy of the example project in the launcher's directory, or of one that was made before."""
 
-    def __init__(self, launcher: Launcher, environment: Mapping[str, str]) -> None:
+    def __init__(self, launcher: Launcher, environment: Mapping[str, str], source: Path = EXAMPLE) -> None:
         self._launcher = launcher
         self._environment = environment
         self.directory = launcher.directory
-        shutil.copytree(
-            EXAMPLE, self.directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pyc", "*.sqlite3*")
-        )
+        left_by_users = shutil.ignore_patterns("*.pyc", *(["*.sqlite3*"] if source == EXAMPLE else []))
+        shutil.copytree(source, self.directory, dirs_exist_ok=True, ignore=left_by_users)
 
     def start(self, *words: str, **environment: str) -> Process:
         """Start `manage.py …`."""

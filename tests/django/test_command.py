@@ -5,26 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.e2e.processes import Gate, Launcher
-
 from .sites import EXAMPLE, Site
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """The project on SQLite, with its tables."""
-    with Gate() as gate:
-        launcher = Launcher(tmp_path, gate)
-        made = Site(launcher, {})
-        made.manage("migrate", "-v0")
-        yield made
-        launcher.close()
 
 
 def jobs(site: Site) -> list[dict[str, Any]]:

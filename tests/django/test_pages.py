@@ -19,12 +19,11 @@ OURS = ".comanda-state, .comanda-error, .comanda-queues td, .comanda-queues th, 
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+def server(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Visitor]:
     """The example project after its first orders: two jobs have failed, one waits, one queue is paused."""
     with Gate() as gate:
         launcher = Launcher(tmp_path_factory.mktemp("site"), gate)
-        site = Site(launcher, {})
-        site.set_up()
+        site = Site(launcher, {}, prepared)
         with site.serve() as visitor:
             for card in ("4000", "4010"):
                 visitor.client.post("/orders/", data={"item": "tea", "card": card}).raise_for_status()

@@ -2,47 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
-
-from tests.e2e.processes import Gate, Launcher
 
 from .sites import JOBS, Site, rows, text_of
-
-
-@pytest.fixture
-def launcher(tmp_path: Path) -> Iterator[Launcher]:
-    with Gate() as gate:
-        started = Launcher(tmp_path, gate)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def site(launcher: Launcher) -> Site:
-    """The project on SQLite."""
-    made = Site(launcher, {})
-    made.set_up()
-    return made
-
-
-@pytest.fixture
-def postgres_site(launcher: Launcher, postgres_url: str, namespace: str) -> Iterator[Site]:
-    """The project in a PostgreSQL database of its own."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {namespace}".encode())
-        server = conninfo_to_dict(postgres_url)
-        names = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password"}
-        environment = {name: str(server[key]) for name, key in names.items() if key in server}
-        made = Site(launcher, {**environment, "PGDATABASE": namespace})
-        made.set_up()
-        yield made
-        launcher.close()
-        connection.execute(f"DROP DATABASE {namespace} WITH (FORCE)".encode())
 
 
 @pytest.mark.parametrize("database", ["site", "postgres_site"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import site
 import subprocess
 import sys
 import sysconfig
@@ -70,6 +71,7 @@ def _environment() -> dict[str, str]:
 def _project_path() -> list[str]:
     """Return where this process imports from, without what every Python has: manage.py's directory, --pythonpath."""
     own = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    own |= {*site.getsitepackages(), site.getusersitepackages()}
     own |= {str(Path(path) / "lib-dynload") for path in own}
     directories = [directory or str(Path.cwd()) for directory in sys.path]
     return [found for found in dict.fromkeys(directories) if found not in own and Path(found).is_dir()]
