@@ -26,6 +26,12 @@ OUTCOMES: dict[str, Any] = {
     "snoozed": gettext_lazy("put off"),
 }
 
+OPERATIONS: dict[str, Any] = {
+    "retry": gettext_lazy("retried"),
+    "cancel": gettext_lazy("cancelled"),
+    "reschedule": gettext_lazy("given another time"),
+}
+
 
 def context_of(record: JobRecord, now: Micros) -> dict[str, Any]:
     """Return what the template shows. Nothing in it is decoded into a user's types, nor marked as safe."""
@@ -43,7 +49,11 @@ def context_of(record: JobRecord, now: Micros) -> dict[str, Any]:
         "error": _error(record.failure),
         "attempts": [_attempt(attempt, now) for attempt in record.attempts or ()],
         "operations": [
-            {"verb": operation.verb, "at": moment(operation.at), "actor": operation.actor}
+            {
+                "verb": OPERATIONS.get(operation.verb, operation.verb),
+                "at": moment(operation.at),
+                "actor": operation.actor,
+            }
             for operation in record.operations or ()
         ],
     }
