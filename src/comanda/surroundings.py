@@ -22,3 +22,10 @@ class Surroundings(Protocol):
     def aaround(self, task: Task[..., Any]) -> AbstractAsyncContextManager[object]:
         """Return what surrounds one execution of a coroutine."""
         ...
+
+    def idle(self) -> None:
+        """Let go of what only jobs in a row share: a worker's thread has found no further job. It need not be called.
+
+        It runs in that thread, which takes no other job meanwhile.
+        """
+        ...

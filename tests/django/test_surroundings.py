@@ -82,9 +82,24 @@ def test_a_connection_past_its_age_is_closed_after_the_job(
     in_worker: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections["default"].close()
-    monkeypatch.setitem(connections["default"].settings_dict, "CONN_MAX_AGE", 0)
+    monkeypatch.setitem(connections["default"].settings_dict, "CONN_MAX_AGE", 1e-9)
     kitchen.ask.enqueue("default")
     in_worker()
+    assert connections["default"].connection is None
+
+
+def test_a_connection_without_age_serves_jobs_in_a_row_and_is_closed_when_none_is_left(
+    in_worker: Callable[[], int], seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F23: CONN_MAX_AGE 0, Django's default."""
+    connections["default"].close()
+    monkeypatch.setitem(connections["default"].settings_dict, "CONN_MAX_AGE", 0)
+    for _ in range(3):
+        kitchen.ask.enqueue("default")
+    in_worker()
+    assert len({id(connection) for _, connection, _ in seen}) == 1
+    assert app.surroundings is not None
+    app.surroundings.idle()
     assert connections["default"].connection is None
 
 

@@ -33,6 +33,10 @@ class Noted:
             await asyncio.sleep(0)
             yield
 
+    def idle(self) -> None:
+        seen.append("idle")
+        raise OSError("the worker's thread lives on")
+
 
 @pytest.fixture
 def app() -> Iterator[Comanda]:
@@ -57,7 +61,25 @@ def test_a_job_runs_inside_of_them_on_a_thread_and_on_the_loop(app: Comanda) -> 
     cook.enqueue().result(20)
     stir.enqueue().result(20)
     worker.stop()
-    assert seen == ["into cook", "cook", "out of cook", "into stir", "stir", "out of stir"]
+    told = [word for word in seen if word != "idle"]
+    assert told == ["into cook", "cook", "out of cook", "into stir", "stir", "out of stir"]
+
+
+def test_a_thread_that_finds_no_further_job_lets_go_and_lives_on(
+    app: Comanda, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for many jobs in a row, however it ends."""
+
+    @app.task(name="cook")
+    def cook() -> None: ...
+
+    app.enqueue_many(cook.call() for _ in range(100))
+    worker = app.start_worker(concurrency=1)
+    cook.enqueue().result(20)
+    worker.stop()
+    assert 1 <= seen.count("idle") < 100
+    assert seen.count("into cook") == 101
+    assert "letting go after the last job failed" in caplog.text
 
 
 def test_they_are_left_when_the_task_fails_and_are_no_part_of_its_traceback(app: Comanda) -> None:

@@ -47,6 +47,17 @@ class DjangoSurroundings:
             finally:
                 await sync_to_async(_end_thread, thread_sensitive=True)(task.name)
 
+    def idle(self) -> None:
+        """Close what has no age: jobs in a row share such a connection, a thread that waits for a job holds none."""
+        _close_ageless()
+
+
+def _close_ageless() -> None:
+    """Close the connections that Django would close after each request (CONN_MAX_AGE 0)."""
+    for wrapper in _initialised():
+        if wrapper.settings_dict["CONN_MAX_AGE"] == 0:
+            wrapper.close()
+
 
 def _spared() -> frozenset[str]:
     """Return the aliases that are in a block already: a test's, whose own they are. In a worker there is no such."""
@@ -91,8 +102,10 @@ def _tidy(wrapper: Any) -> None:
     """Close a connection that is broken or past its age, as Django does between requests; roll a left one back."""
     if _is_left_open(wrapper):
         _roll_back(wrapper)
-    else:
-        wrapper.close_if_unusable_or_obsolete()
+        return
+    if wrapper.settings_dict["CONN_MAX_AGE"] == 0:
+        wrapper.close_at = None  # connecting anew for each of a thousand jobs in a row helps nobody: see idle()
+    wrapper.close_if_unusable_or_obsolete()
 
 
 def _is_left_open(wrapper: Any) -> bool:

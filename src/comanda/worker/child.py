@@ -25,6 +25,7 @@ from ..brokers.factory import Opening, open_broker
 from ..brokers.records import Claimed, WorkerInfo
 from ..errors import BrokerError, ComandaError, NotSupported
 from ..loading import load_app
+from ..surroundings import Surroundings
 from ..transactions import check_completion
 from ..version import __version__
 from . import messages
@@ -66,7 +67,7 @@ class Child:
             raise
         concurrency = work.concurrency or app.settings.concurrency
         self._presence = Presence(self._broker.runtime_directory(), self._owner, concurrency)
-        self._executors = self._make_executors(work, concurrency)
+        self._executors = self._make_executors(work, concurrency, app.surroundings)
         self._engine = self._make_engine(work)
         self._stops = 0
         self._supervised = True
@@ -78,7 +79,7 @@ class Child:
         os.register_at_fork(after_in_child=self._forget)
         channel.send(messages.Ready(owner=self._owner, settings=app.settings, tasks=tuple(self._tasks), store=store))
 
-    def _make_executors(self, work: messages.Work, concurrency: int) -> Executors:
+    def _make_executors(self, work: messages.Work, concurrency: int, surroundings: Surroundings | None) -> Executors:
         return Executors(
             self._tasks,
             self._presence.page,
@@ -88,6 +89,7 @@ class Child:
             app=work.app,
             log_level=work.log_level or self._settings.log_level,
             transactional=Transactional(self._broker, self._owner),
+            on_idle=None if surroundings is None else surroundings.idle,
         )
 
     def _make_engine(self, work: messages.Work) -> Engine:

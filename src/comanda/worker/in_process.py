@@ -42,6 +42,7 @@ class InProcessWorker(EmbeddedWorker):
             concurrency,
             wake_broker=self._broker.wake,
             transactional=Transactional(self._broker, self._owner),
+            on_idle=None if app.surroundings is None else app.surroundings.idle,
         )
         self._engine = Engine(
             self._broker, self._owner, tasks, self._executors, queues=work.queues, strict=work.strict, burst=work.burst
