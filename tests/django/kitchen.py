@@ -7,7 +7,8 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import connections, transaction
-from django.utils import translation
+from django.urls import get_urlconf, set_urlconf
+from django.utils import timezone, translation
 
 from comanda import Retry, Secret
 from comanda.django import app
@@ -52,15 +53,17 @@ def leave_autocommit_off(alias: str) -> None:
 
 
 @app.task
-def speak_german() -> None:
-    """Switch the language, and leave it so."""
+def move_to_germany() -> None:
+    """Switch language, time zone and URLconf, and leave them so."""
     translation.activate("de")
+    timezone.activate("Europe/Berlin")
+    set_urlconf("tests.django.elsewhere")
 
 
 @app.task
-def speak() -> None:
-    """Note the language."""
-    seen.append(translation.get_language())
+def look_around() -> None:
+    """Note the language, the time zone and the URLconf."""
+    seen.append((translation.get_language(), timezone.get_current_timezone_name(), get_urlconf()))
 
 
 @app.task

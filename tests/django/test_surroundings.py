@@ -103,11 +103,14 @@ def test_a_connection_without_age_serves_jobs_in_a_row_and_is_closed_when_none_i
     assert connections["default"].connection is None
 
 
-def test_the_language_a_task_chose_is_not_the_next_ones(in_worker: Callable[[], int], seen: list[Any]) -> None:
-    kitchen.speak_german.enqueue()
-    kitchen.speak.enqueue()
+def test_language_time_zone_and_urlconf_of_a_task_are_not_the_next_ones(
+    in_worker: Callable[[], int], seen: list[Any]
+) -> None:
+    """F29: they are context variables."""
+    kitchen.move_to_germany.enqueue()
+    kitchen.look_around.enqueue()
     in_worker()
-    assert seen == ["en-us"]
+    assert seen == [("en-us", "America/Chicago", None)]
 
 
 def test_the_query_log_does_not_grow_from_job_to_job(
@@ -151,5 +154,5 @@ def test_a_plain_call_of_a_task_is_a_plain_call(seen: list[Any]) -> None:
     from django.utils import translation
 
     with translation.override("de"):
-        kitchen.speak()
-    assert seen == ["de"]
+        kitchen.look_around()
+    assert seen == [("de", "America/Chicago", None)]

@@ -10,8 +10,6 @@ from typing import Any
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.cache import close_caches
 from django.db import connections
-from django.urls import set_urlconf
-from django.utils import timezone, translation
 
 from ..shield import shield
 from ..task import Task
@@ -80,7 +78,8 @@ def _end(task: str, spared: frozenset[str]) -> None:
             if _is_left_open(wrapper):
                 _log.warning("%s left a transaction open on the database %r: it was rolled back", task, wrapper.alias)
             _tidy(wrapper)
-    _leave_request_state()
+    # Language, time zone and URLconf are context variables, and each job has a context of its own: they end with it.
+    close_caches()
 
 
 def _end_thread(task: str) -> None:
@@ -88,14 +87,6 @@ def _end_thread(task: str) -> None:
     _end(task, frozenset())
     for wrapper in _initialised():
         wrapper.close()
-
-
-def _leave_request_state() -> None:
-    """Undo what a task switched on. No request signal is sent: receivers expect a request's environment (F29)."""
-    close_caches()
-    translation.deactivate()
-    timezone.deactivate()
-    set_urlconf(None)
 
 
 def _tidy(wrapper: Any) -> None:
