@@ -118,6 +118,7 @@ def test_django_s_own_test_runner_leaves_the_project_s_file_alone(site: Site) ->
     (site.directory / "shop" / "tests.py").write_text(TESTS)
     site.manage("comanda", "run", "send_receipt", "order_id=7")
     assert "OK" in site.manage("test", "shop")
+    assert "OK" in site.manage("test", "shop", "--parallel", "2")
     (site.directory / "memory.py").write_text("from project.settings import *\nDATABASES['default'].pop('TEST')\n")
     assert "OK" in site.manage("test", "shop.tests.Memory", "--settings=memory")
     assert len(jobs(site)) == 1
@@ -130,6 +131,15 @@ def test_the_guide_shows_lines_of_the_example() -> None:
         code = (EXAMPLE / name).read_text()
         missing = [line for line in shown.splitlines() if line not in code.splitlines()]
         assert [line.strip() for line in missing if not line.lstrip().startswith(("...", "return"))] == []
+
+
+def test_tasks_may_be_declared_before_the_applications_are_loaded_and_nothing_is_opened(site: Site) -> None:
+    """F39, F1: a module that models.py imports may declare tasks."""
+    (site.directory / "shop" / "early.py").write_text(EARLY)
+    models = site.directory / "shop" / "models.py"
+    models.write_text(f"from . import early\n{models.read_text()}")
+    assert "events: []" in site.manage("shell", "-c", "from shop.early import events; print('events:', events)")
+    assert "shop.early.wash" in site.manage("comanda", "doctor")
 
 
 def test_a_worker_and_its_isolated_processes_clean_up_after_each_job(site: Site) -> None:
@@ -161,6 +171,20 @@ def test_a_web_process_may_start_the_worker(site: Site) -> None:
     assert "sent for tea" in site.manage("shell", "-c", program)
 
 
+EARLY = """
+import sys
+
+events = []
+opening = ("socket.connect", "sqlite3.connect", "os.mkdir")
+sys.addaudithook(lambda event, _: events.append(event) if event in opening else None)
+
+from comanda.django import app
+
+
+@app.task
+def wash() -> None: ...
+"""
+
 UNTIDY = """
 
 @app.task
@@ -190,7 +214,7 @@ async def look_later() -> None:
 """
 
 TESTS = """
-from django.db import connection, transaction
+from django.contrib.auth.models import Permission
 from django.test import TestCase, TransactionTestCase
 
 from comanda.django import app
@@ -209,6 +233,11 @@ class Memory(TestCase):
             assert send_receipt.enqueue(order.pk).result() == "sent for tea"
         order.refresh_from_db()
         assert order.receipt_sent_at
+
+
+class Permissions(TestCase):
+    def test_of_applications_behind_ours_are_in_a_cloned_database_too(self):
+        assert Permission.objects.filter(content_type__app_label="shop").count() == 4
 
 
 class File(TransactionTestCase):

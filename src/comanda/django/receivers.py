@@ -49,13 +49,15 @@ def _files(settings: Settings) -> set[Path]:
 
 
 def _migrate(using: str, **_: Any) -> None:
-    """After `manage.py migrate` of the database with the queue: bring the queue's tables up to date as well.
+    """After `manage.py migrate` of a PostgreSQL database with the queue: bring the queue's tables up to date as well.
 
-    The tables are comanda's, the same as without Django, so no migration of Django's describes them.
+    The tables are comanda's, the same as without Django, so no migration of Django's describes them. SQLite's are made
+    by their first use: here that would put the file into WAL mode, and Django's test runner, which clones a database
+    for parallel tests by copying its main file, would miss what is written next.
     """
     from .project_app import app
 
-    if using == app.alias and app.url:
+    if using == app.alias and app.url.startswith("postgres"):
         app.broker.migrate()
 
 
