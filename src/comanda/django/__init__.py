@@ -22,19 +22,17 @@ except ImportError:
     raise MissingExtra("django", "comanda.django") from None
 del _django
 
-if TYPE_CHECKING:
-    from .project_app import ProjectApp
-
-    app: ProjectApp
-
 __all__ = ["app"]
 
+if TYPE_CHECKING:
+    from .project_app import app as app
+else:
 
-def __getattr__(name: str) -> ProjectApp:
-    """Make `app` at its first use: it reads Django's settings, which this package's import does not need."""
-    if name != "app":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .project_app import app
+    def __getattr__(name: str) -> object:
+        """Make `app` at its first use: it reads Django's settings, which this package's import does not need."""
+        if name != "app":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .project_app import app
 
-    globals()["app"] = app
-    return app
+        globals()["app"] = app
+        return app
