@@ -17,6 +17,7 @@ from comanda.brokers.records import JobFilter
 from comanda.django import app
 from comanda.testing import run_jobs
 
+from .conftest import on_both
 from .kitchen import burn, cook
 from .sites import JOBS, rows, text_of
 
@@ -248,6 +249,16 @@ def test_counts_stand_beside_the_states_and_the_queues(operator: Client) -> None
 def test_what_cannot_be_searched_for_is_said(operator: Client, query: str) -> None:
     cook.enqueue("soup")
     assert "errornote" in page(operator, query)
+
+
+@on_both
+def test_no_character_of_a_query_is_a_server_error(alias: str, operator: Client) -> None:
+    """PostgreSQL refuses the character 0 in any text."""
+    cook.enqueue("soup")
+    for value in ("%00", "%C3%28", "%27%3B--", "%F0%9F%8D%B2", "9" * 5000):
+        for parameter in ("q", "q=task:a&queue", "task", "state", "after", "before"):
+            page(operator, f"?{parameter}={value}")
+    page(operator, "%00/change/", code=404)
 
 
 @pytest.mark.parametrize("job_id", ["nonsense", "0", "01a20000-0000-7000-8000-000000000000"])
