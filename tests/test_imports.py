@@ -72,7 +72,7 @@ def test_the_core_imports_no_integration() -> None:
     core = [path for path in (ROOT / "src/comanda").glob("*.py") if path.name not in ("sqlalchemy.py", "__main__.py")]
     core += (ROOT / "src/comanda/brokers").rglob("*.py")
     core += (ROOT / "src/comanda/worker").rglob("*.py")
-    wanted = re.compile(r"^\s*(from|import) (\.+|comanda\.)?(sqlalchemy|demo|cli|testing)\b", re.MULTILINE)
+    wanted = re.compile(r"^\s*(from|import) (\.+|comanda\.)?(sqlalchemy|django|demo|cli|testing)\b", re.MULTILINE)
     assert [str(path.relative_to(ROOT)) for path in core if wanted.search(path.read_text())] == []
 
 
@@ -159,13 +159,16 @@ def test_a_url_brings_its_own_driver_and_no_other(tmp_path: Path, url: str, driv
     assert fresh(program, tmp_path).split() == ["[]", *drivers]
 
 
-def test_an_integration_whose_package_is_missing_answers_with_the_command_that_brings_it(tmp_path: Path) -> None:
-    (tmp_path / "sqlalchemy.py").write_text("raise ImportError('hidden by the test')\n")
-    program = """
+@pytest.mark.parametrize("package", ["sqlalchemy", "django"])
+def test_an_integration_whose_package_is_missing_answers_with_the_command_that_brings_it(
+    tmp_path: Path, package: str
+) -> None:
+    (tmp_path / f"{package}.py").write_text("raise ImportError('hidden by the test')\n")
+    program = f"""
         import comanda
         try:
-            import comanda.sqlalchemy
+            import comanda.{package}
         except comanda.MissingExtra as error:
             print(error)
     """
-    assert fresh(program, tmp_path).endswith("pip install 'comanda[sqlalchemy]'\n")
+    assert fresh(program, tmp_path).endswith(f"pip install 'comanda[{package}]'\n")

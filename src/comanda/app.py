@@ -27,6 +27,7 @@ from .registry import Registry
 from .retry import Retry
 from .runtime import Runtime
 from .settings import load
+from .surroundings import Surroundings
 from .task import AsyncTask, Call, SyncTask, Task
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Comanda:
         self._clock = clock or SystemClock()
         self.runtime = Runtime(self.settings, clock)
         self.tasks = Registry(modules, self._declare)
+        self.surroundings: Surroundings | None = None
         _apps.add(self)
 
     def __repr__(self) -> str:

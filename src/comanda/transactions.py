@@ -47,6 +47,7 @@ _RUNNERS = {
     "aiosqlite": "comanda.runners.aiosqlite",
     "psycopg": "comanda.runners.psycopg",
     "sqlalchemy": "comanda.sqlalchemy",
+    "django": "comanda.django.runner",
 }
 """Root package of the connection's class to the module that knows it; imported only when one is handed in."""
 
@@ -84,8 +85,8 @@ def _runner_of(kind: type[Any]) -> Runner:
         if module is not None:
             return cast(Runner, importlib.import_module(module))
     raise ConfigurationError(
-        "connection= takes a sqlite3, apsw, aiosqlite, psycopg or SQLAlchemy connection or session, "
-        f"got {kind.__name__}"
+        "connection= takes a sqlite3, apsw, aiosqlite, psycopg, SQLAlchemy or Django connection, or a SQLAlchemy "
+        f"session, got {kind.__name__}"
     )
 
 

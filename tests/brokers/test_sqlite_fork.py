@@ -139,6 +139,22 @@ def test_a_connection_of_the_application_that_was_inherited_is_noticed(tmp_path:
     own.close()
 
 
+def test_a_connection_of_the_application_that_was_opened_in_the_child_is_none_of_that(tmp_path: Path) -> None:
+    """Django's parallel tests: each process is forked, opens a database of its own, and the queue goes into it."""
+    path = tmp_path / "test_1.db"
+
+    def work() -> str:
+        own = sqlite3.connect(path, isolation_level=None)
+        own.execute("CREATE TABLE logs (entry)")  # in rollback mode: comanda is the one that turns it into WAL
+        broker = SQLiteBroker(path)
+        enqueue_one(broker)
+        broker.close()
+        own.close()
+        return str(sum(broker.counts().values()))
+
+    assert in_child(work) == "1"
+
+
 def test_the_bells_of_the_parent_stay_the_parents(broker: SQLiteBroker) -> None:
     """A child that forgets removes none of them, and hears none of them."""
     broker.wait_for_work(0)

@@ -33,6 +33,23 @@ _UNTIL = """new Promise(resolve => {
     check();
 })"""
 
+# The colours that a reader sees: the ratio of each text to what lies behind it (WCAG 2.2, 1.4.3).
+_CONTRASTS = """
+Array.from(document.querySelectorAll(%s))
+    .filter(element => element.innerText && element.offsetParent)
+    .map(element => {
+        const numbers = color => color.match(/[\\d.]+/g).map(Number);
+        let behind = element;
+        while (behind && numbers(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
+        const light = color => {
+            const [r, g, b] = numbers(color).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+            return .2126 * r + .7152 * g + .0722 * b + .05;
+        };
+        const pair = [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor].map(light);
+        return [Math.max(...pair) / Math.min(...pair), element.outerHTML];
+    })
+"""
+
 
 class Browser:
     """One Chromium process. Messages are JSON, each ended by a zero byte."""
@@ -141,6 +158,11 @@ class Page:
     def prefer(self, scheme: str) -> None:
         """Prefer the light or the dark colour scheme."""
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def contrasts(self, selector: str) -> list[tuple[float, str]]:
+        """Return the contrast of the text of each visible element that a CSS selector matches, and the element."""
+        found: list[tuple[float, str]] = self.evaluate(_CONTRASTS % json.dumps(selector))
+        return found
 
     def screenshot(self, path: Path) -> None:
         """Write the whole page as PNG."""

@@ -20,23 +20,6 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, rea
 NEWEST = "#logs > li:first-child"
 ENTER, CTRL = 13, 2
 
-# The colours that a reader sees: the ratio of each text to what lies behind it (WCAG 2.2, 1.4.3).
-CONTRASTS = """
-Array.from(document.querySelectorAll("h1, h2, p, label, span, a, kbd, time, button, .tags li"))
-    .filter(element => element.innerText && element.offsetParent)
-    .map(element => {
-        const numbers = color => color.match(/[\\d.]+/g).map(Number);
-        let behind = element;
-        while (behind && numbers(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
-        const light = color => {
-            const [r, g, b] = numbers(color).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-            return .2126 * r + .7152 * g + .0722 * b + .05;
-        };
-        const pair = [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor].map(light);
-        return [Math.max(...pair) / Math.min(...pair), element.outerHTML];
-    })
-"""
-
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
@@ -207,7 +190,9 @@ def test_it_fits_a_phone_and_can_be_read_in_both_schemes(
     page.open(f"{address}/")
     page.until("document.querySelector('#logs > li')")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert [text for ratio, text in page.evaluate(CONTRASTS) if ratio < 4.5] == []
+    assert [
+        text for ratio, text in page.contrasts("h1, h2, p, label, span, a, kbd, time, button, .tags li") if ratio < 4.5
+    ] == []
 
 
 def test_every_control_has_a_name_and_a_size_to_hit(page: Page) -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from .base import CRASH_LIMIT
 from .records import Failure, Kind, Outcome
+
+_acting: ContextVar[str | None] = ContextVar("comanda_acting", default=None)
 
 _ATTEMPT = {Kind.RETRY: "failed", Kind.SNOOZE: "snoozed", Kind.FAILURE: "failed", Kind.CANCEL: "cancelled"}
 
@@ -38,8 +43,20 @@ def no_such_queue(queue: str) -> str:
     return f"there is no queue {queue!r}: a queue begins with its first job or message"
 
 
+@contextmanager
+def acting(name: str) -> Iterator[None]:
+    """Operate as `name` during the body: a signed-in user of a page, whose process belongs to somebody else."""
+    before = _acting.set(name)
+    try:
+        yield
+    finally:
+        _acting.reset(before)
+
+
 def actor() -> str:
-    """Return who operates: user@host."""
+    """Return who operates: the name that acts, or else user@host."""
+    if name := _acting.get():
+        return name
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

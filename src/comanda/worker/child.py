@@ -25,6 +25,7 @@ from ..brokers.factory import Opening, open_broker
 from ..brokers.records import Claimed, WorkerInfo
 from ..errors import BrokerError, ComandaError, NotSupported
 from ..loading import load_app
+from ..surroundings import Surroundings
 from ..transactions import check_completion
 from ..version import __version__
 from . import messages
@@ -35,6 +36,7 @@ from .executors import Executors
 from .presence import Presence
 from .repeating import Repeating
 from .spawning import extend_search
+from .surrounded import tasks_at_work
 from .transactional import Transactional
 
 SWITCH = 0.001
@@ -53,7 +55,7 @@ class Child:
         self._channel = channel
         self._settings = app.settings
         self._grace = app.settings.grace if work.grace is None else work.grace
-        self._tasks = dict(app.tasks)
+        self._tasks = tasks_at_work(app)
         for task in self._tasks.values():
             check_completion(app.broker, task)
         self._broker = open_broker(app.url, Opening(namespace=app.namespace))
@@ -65,7 +67,7 @@ class Child:
             raise
         concurrency = work.concurrency or app.settings.concurrency
         self._presence = Presence(self._broker.runtime_directory(), self._owner, concurrency)
-        self._executors = self._make_executors(work, concurrency)
+        self._executors = self._make_executors(work, concurrency, app.surroundings)
         self._engine = self._make_engine(work)
         self._stops = 0
         self._supervised = True
@@ -77,7 +79,7 @@ class Child:
         os.register_at_fork(after_in_child=self._forget)
         channel.send(messages.Ready(owner=self._owner, settings=app.settings, tasks=tuple(self._tasks), store=store))
 
-    def _make_executors(self, work: messages.Work, concurrency: int) -> Executors:
+    def _make_executors(self, work: messages.Work, concurrency: int, surroundings: Surroundings | None) -> Executors:
         return Executors(
             self._tasks,
             self._presence.page,
@@ -87,6 +89,7 @@ class Child:
             app=work.app,
             log_level=work.log_level or self._settings.log_level,
             transactional=Transactional(self._broker, self._owner),
+            on_idle=None if surroundings is None else surroundings.idle,
         )
 
     def _make_engine(self, work: messages.Work) -> Engine:

@@ -24,8 +24,8 @@ class Executors:
 
     `on_stuck` hears of attempts that do not stop at their time limits. `app` and `log_level` are for isolated jobs;
     without `app` (a worker inside the user's own process) those run on a thread. `transactional` runs the tasks that
-    complete in transactions of their own. `wake_broker` ends the storage
-    thread's wait inside the broker.
+    complete in transactions of their own. `wake_broker` ends the storage thread's wait inside the broker. `on_idle` is
+    called in each thread that has found no further job.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Executors:
         app: str | None = None,
         log_level: str = "INFO",
         transactional: Transactional | None = None,
+        on_idle: Callable[[], None] | None = None,
     ) -> None:
         self.slots = Slots(concurrency, page)
         self.results = Results(wake_broker)
@@ -53,6 +54,7 @@ class Executors:
             app=app,
             log_level=log_level,
             transactional=transactional,
+            on_idle=on_idle,
         )
         self._loop = LoopPool(tasks, self.slots, self.results, self._deadlines, transactional)
         self._pools = (self._threads, self._loop)

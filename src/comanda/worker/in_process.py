@@ -17,6 +17,7 @@ from .engine import Engine
 from .executors import Executors
 from .handle import EmbeddedWorker
 from .presence import Presence
+from .surrounded import tasks_at_work
 from .transactional import Transactional
 from .upkeep import Upkeep
 
@@ -30,7 +31,7 @@ class InProcessWorker(EmbeddedWorker):
     def __init__(self, app: Comanda, work: messages.Work) -> None:
         self._broker = app.broker
         self._grace = app.settings.grace if work.grace is None else work.grace
-        tasks = dict(app.tasks)
+        tasks = tasks_at_work(app)
         for task in tasks.values():
             check_completion(self._broker, task)
         self._owner = self._broker.register(_myself(tuple(tasks), work.queues))
@@ -41,6 +42,7 @@ class InProcessWorker(EmbeddedWorker):
             concurrency,
             wake_broker=self._broker.wake,
             transactional=Transactional(self._broker, self._owner),
+            on_idle=None if app.surroundings is None else app.surroundings.idle,
         )
         self._engine = Engine(
             self._broker, self._owner, tasks, self._executors, queues=work.queues, strict=work.strict, burst=work.burst

@@ -16,6 +16,7 @@ from .execute import runner_for
 from .joblog import JobLog
 from .presence import Presence
 from .slots import Slots
+from .surrounded import tasks_at_work
 from .transactional import Transactional, set_apart
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def run_jobs(app: Comanda, limit: int | None = None) -> int:
     broker = app.broker
     if (outbox := app.runtime.outbox) is not None:
         Relay(outbox, broker).drain()
-    tasks = dict(app.tasks)
+    tasks = tasks_at_work(app)
     for task in tasks.values():
         check_completion(broker, task)
     owner = broker.register(_myself(tuple(tasks)))

@@ -15,6 +15,7 @@ from .channel import Channel, inherited
 from .execute import runner_for
 from .messages import Begun, Ended, Interrupted, Run
 from .spawning import extend_search
+from .surrounded import tasks_at_work
 
 
 def main(descriptor: int) -> None:
@@ -25,7 +26,7 @@ def main(descriptor: int) -> None:
         raise TypeError(f"expected a job to run, got {type(run).__name__}")
     extend_search(run.search)
     logs.configure(run.log_level)
-    attempt = begin(run.job, load_app(run.app).tasks, now())
+    attempt = begin(run.job, tasks_at_work(load_app(run.app)), now())
     outcome = attempt if isinstance(attempt, Outcome) else _run(attempt, channel)
     channel.send(
         Ended(

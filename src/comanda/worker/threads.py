@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from queue import SimpleQueue
 
 from ..brokers.records import Claimed, Outcome
@@ -17,6 +19,8 @@ from .isolation import Isolation
 from .slots import Results, Slots
 from .transactional import Transactional
 from .waiting import PROMPT, Waiting
+
+_log = logging.getLogger("comanda.worker")
 
 
 class ThreadPool(Waiting):
@@ -32,6 +36,7 @@ class ThreadPool(Waiting):
         app: str | None,
         log_level: str,
         transactional: Transactional | None,
+        on_idle: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
         self.tasks = tasks
@@ -41,6 +46,7 @@ class ThreadPool(Waiting):
         self.app = app
         self.log_level = log_level
         self.transactional = transactional
+        self.on_idle = on_idle
         self.idle: deque[_Thread] = deque()
         self.forked = False
         self.closed = False
@@ -65,6 +71,13 @@ class ThreadPool(Waiting):
         """After a fork, in the child: a body that returns here must not go on with its parent's jobs."""
         self.jobs.clear()
         self.forked = True
+
+
+def _rest(on_idle: Callable[[], None]) -> None:
+    try:
+        on_idle()
+    except Exception:  # noqa: BLE001 - a framework's own code, and the thread lives on
+        _log.exception("letting go after the last job failed")
 
 
 class _Thread:
@@ -92,6 +105,8 @@ class _Thread:
                 return
             pool.idle.append(self)
             pool.results.report_idle(last=pool.slots.give_back(slot))
+            if pool.on_idle is not None:
+                _rest(pool.on_idle)
 
     def _drain(self, slot: int, interruptible: Interruptible) -> None:
         pool = self._pool

@@ -67,8 +67,9 @@ def danger(name: str) -> str:
 def remedy(path: Path) -> str:
     """Return what is left for an application to do about that danger."""
     return (
-        f"keep the application's own connections to {path} from it as well: comanda.sqlalchemy.prepare(engine), or "
-        "PRAGMA wal_autocheckpoint = 0 on each; for a file of the queue alone, sqlite+apsw:///… is free of it"
+        f"keep the application's own connections to {path} from it as well: comanda.sqlalchemy.prepare(engine), "
+        "comanda.django in INSTALLED_APPS, or PRAGMA wal_autocheckpoint = 0 on each; for a file of the queue alone, "
+        "sqlite+apsw:///… is free of it"
     )
 
 

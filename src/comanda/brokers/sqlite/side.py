@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...shield import ShieldedLock
 from . import forking, library
-from .connection import Connection, connect
+from .connection import Connection, connect, retry_while_busy
 
 
 class Side:
@@ -56,6 +56,8 @@ class Side:
         connection = connect(self._path, self._library, self._deadline, read_only=self._read_only)
         if suspicious:
             try:
+                # A file that has just become WAL holds no lock before its first read; from then on it always does.
+                retry_while_busy(lambda: connection.execute("PRAGMA user_version"), self._deadline)
                 forking.check_locks(self._path, key)
             except BaseException:
                 connection.close()

@@ -7,6 +7,7 @@ import pytest
 
 from ...brokers.base import Broker
 from ...brokers.records import JobFilter, Kind, State
+from ...brokers.rules import acting
 from ...clock import SECOND
 from ..clock import FakeClock
 from .case import (
@@ -44,6 +45,16 @@ class Operating(BrokerCase):
             (operation,) = operations_of(broker, job)
             assert (operation.verb, operation.at) == ("cancel", clock.now() - SECOND)
             assert "@" in operation.actor
+
+    def test_an_operation_carries_the_name_of_whoever_acts(self, broker: Broker) -> None:
+        """A page acts for the user who has signed in, not for the one whose process it is."""
+        job = enqueue_one(broker)
+        with acting("ann"):
+            broker.cancel(JobFilter(ids=(job,)))
+        broker.retry(JobFilter(ids=(job,)))
+        by_ann, by_us = operations_of(broker, job)
+        assert (by_ann.verb, by_ann.actor) == ("cancel", "ann")
+        assert "@" in by_us.actor
 
     def test_a_running_job_is_asked_to_stop(self, broker: Broker, other: Broker, worker: Worker) -> None:
         """Its worker hears of it with its next heartbeat, by the job's number and fence."""

@@ -1,0 +1,8 @@
+"""Routes of the project inside the test's process."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [path("admin/", admin.site.urls)]
