@@ -148,3 +148,30 @@ def test_a_process_with_thousands_of_open_files_hears_the_bell(tmp_path: Path) -
             broker.wait_for_work(3_600)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+_OPEN = """
+import sys
+from comanda.brokers.sqlite import SQLiteBroker
+for path in map(str.strip, sys.stdin):
+    broker = SQLiteBroker(path, library_name=sys.argv[1])
+    broker.open()
+    broker.close()
+    print("opened", flush=True)
+"""
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_processes_that_make_a_new_file_at_one_moment_do_not_fail_each_other(tmp_path: Path, library: str) -> None:
+    """A web process and its worker, started by one command. Four of ten failed after 1 ms, "locked for 5 s"."""
+    command = [sys.executable, "-c", _OPEN, library]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        for number in range(40):
+            path = tmp_path / f"{number}.db"
+            other.stdin.write(f"{path}\n")
+            open_sqlite(path, library).close()
+            assert other.stdout.readline() == "opened\n"
+        other.stdin.close()
+        assert other.wait() == 0

@@ -132,11 +132,15 @@ def plain(path: Path, library_name: str) -> Connection:
 
 
 def _configure(connection: Connection, never_checkpoint: bool, deadline: float, read_only: bool) -> None:
-    mode = retry_while_busy(lambda: connection.execute("PRAGMA journal_mode"), deadline)[0][0]
+    def run(sql: str) -> list[Row]:
+        """Any of them may meet another process that is just making the file."""
+        return retry_while_busy(lambda: connection.execute(sql), deadline)
+
+    mode = run("PRAGMA journal_mode")[0][0]
     if mode != "wal":
-        if connection.execute("PRAGMA page_count") == [(0,)]:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # later it would take a VACUUM; see space.py
-        mode = retry_while_busy(lambda: connection.execute("PRAGMA journal_mode = wal"), deadline)[0][0]
+        if run("PRAGMA page_count") == [(0,)]:
+            run("PRAGMA auto_vacuum = INCREMENTAL")  # later it would take a VACUUM; see space.py
+        mode = run("PRAGMA journal_mode = wal")[0][0]
     if mode != "wal":
         raise BrokerUnavailable(f"SQLite stayed in journal mode {mode!r}; comanda needs WAL")
     wanted = {
@@ -154,11 +158,11 @@ def _configure(connection: Connection, never_checkpoint: bool, deadline: float, 
         "busy_timeout": int(deadline * 1000) if read_only else 0,
     }
     for name, value in wanted.items():
-        connection.execute(f"PRAGMA {name} = {value}")
-        found = connection.execute(f"PRAGMA {name}")
+        run(f"PRAGMA {name} = {value}")
+        found = run(f"PRAGMA {name}")
         if found and found[0][0] != value:
             raise BrokerUnavailable(f"SQLite did not take PRAGMA {name} = {value}: it says {found[0][0]}")
-    connection.execute("PRAGMA journal_size_limit = 67108864")
+    run("PRAGMA journal_size_limit = 67108864")
 
 
 def retry_while_busy(step: Callable[[], T], deadline: float) -> T:
