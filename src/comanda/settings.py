@@ -106,7 +106,7 @@ def load(
         ("the environment", _from_environment(environment), True),
         ("Comanda(…)", {key: value for key, value in keywords.items() if value is not None}, False),
     ):
-        merged |= _checked(source, values, lax=lax)
+        merged |= checked(source, values, lax=lax)
     return Settings(**merged)
 
 
@@ -160,7 +160,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _checked(source: str, values: Mapping[str, Any], *, lax: bool) -> dict[str, Any]:
+def checked(source: str, values: Mapping[str, Any], *, lax: bool) -> dict[str, Any]:
     fields = {field.name: field for field in msgspec.structs.fields(Settings)}
     checked = {}
     for key, value in values.items():

@@ -13,7 +13,7 @@ import msgspec
 from django.conf import settings as django_settings
 
 from ..errors import ConfigurationError, UnknownOption
-from ..settings import Settings, _checked
+from ..settings import Settings, checked
 
 SETTING = "COMANDA"
 
@@ -31,7 +31,7 @@ def given_settings() -> dict[str, Any]:
     not fit, or it names two stores.
     """
     given = {key.lower(): value for key, value in _given().items() if key != "DATABASE"}
-    return _checked(f"{SETTING} in the Django settings", given, lax=False)
+    return checked(f"{SETTING} in the Django settings", given, lax=False)
 
 
 def database_alias() -> str | None:
