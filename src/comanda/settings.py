@@ -161,19 +161,23 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def checked(source: str, values: Mapping[str, Any], *, lax: bool) -> dict[str, Any]:
+    """Return `values` as the fields' types; `lax` takes them from texts. `source` says in errors where they are from.
+
+    Raises UnknownOption for a name that is no setting, ConfigurationError for a value that does not fit.
+    """
     fields = {field.name: field for field in msgspec.structs.fields(Settings)}
-    checked = {}
+    fit = {}
     for key, value in values.items():
         if key not in fields:
             close = get_close_matches(key, fields, 1)
             hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(fields)}"
             raise UnknownOption(f"{source}: there is no setting {key!r}{hint}")
         try:
-            checked[key] = msgspec.convert(value, fields[key].type, strict=not lax)
+            fit[key] = msgspec.convert(value, fields[key].type, strict=not lax)
         except msgspec.ValidationError:
             expected = getattr(fields[key].type, "__name__", str(fields[key].type))
             raise ConfigurationError(f"{source}: {key} must be {expected}, got {value!r}") from None
-    return checked
+    return fit
 
 
 def _is_namespace(text: str) -> bool:
