@@ -23,7 +23,7 @@ from .report import Report, comanda
 
 OLD = ("3.40.1", "3.44.5", "3.50.6", "3.51.2")
 NEW = ("3.44.6", "3.50.7", "3.51.3", "3.54.0")
-REMEDY = "comanda.sqlalchemy.prepare(engine), or PRAGMA wal_autocheckpoint = 0"
+REMEDY = "or PRAGMA wal_autocheckpoint = 0 on each"
 
 APP = """
 import sqlite3
