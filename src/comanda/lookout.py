@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import Protocol
 
 from .errors import ComandaError
@@ -23,6 +25,9 @@ look for each of them would cost as much as they do."""
 _SHARE = 10
 """A look that took so long lets ten times as long pass to the next one, within `_BUSY`: where everybody waits for the
 database, looking must not be what they wait for."""
+
+_LINGER = 1.0
+"""Seconds that the thread stays when nothing is sought: to start one for each transaction took 60 µs of its 540."""
 
 _AT_ONCE = 100
 """Ids in one look at most, the latest: a transaction may hold thousands of jobs, and one of them tells of all."""
@@ -49,32 +54,41 @@ class Lookout:
 
     def _reset(self) -> None:
         self._changed = threading.Condition()
+        self._new: deque[tuple[bytes, float]] = deque()
         self._sought: dict[bytes, float] = {}
         self._pause = _FIRST
         self._rest = _BUSY[0]
         self._looked = 0.0
         self._next = 0.0
+        self._idle = False
         self._thread: threading.Thread | None = None
 
     def expect(self, job_id: bytes) -> None:
-        """Look for this job from now on."""
+        """Look for this job from now on.
+
+        Each enqueue comes by, so it takes the lock only when the next look has to come sooner: the lock took a tenth
+        of the rate of 32 concurrent transactions.
+        """
         now = time.monotonic()
+        self._new.append((job_id, now + _TOTAL))
+        soon = max(now + _FIRST, self._looked + self._rest)
+        if self._thread is not None and soon >= self._next:
+            return
         with self._changed:
-            self._sought[job_id] = now + _TOTAL
-            soon = max(now + _FIRST, self._looked + self._rest)
             if self._thread is None:
                 self._pause, self._next = _FIRST, soon
                 self._thread = threading.Thread(target=self._serve, name="comanda-lookout", daemon=True)
                 self._thread.start()
             elif soon < self._next:
-                self._pause, self._next = self._rest, soon
+                self._pause, self._next = _FIRST if self._idle else self._rest, soon
                 self._changed.notify()
 
     def close(self) -> None:
         """Stop looking."""
         with self._changed:
+            self._new.clear()
             self._sought.clear()
-            self._next = 0.0
+            self._idle, self._next = True, 0.0
             self._changed.notify()
             thread = self._thread
         join(thread)
@@ -89,13 +103,36 @@ class Lookout:
                 while (left := self._next - time.monotonic()) > 0:
                     self._changed.wait(left)
                 now = time.monotonic()
-                self._sought = {job_id: until for job_id, until in self._sought.items() if until > now}
-                if not self._sought:
-                    self._thread = None
+                wanted = self._wanted(now)
+                if not wanted:
+                    if self._rests(now):
+                        continue
                     return
-                wanted = list(self._sought)[-_AT_ONCE:]
+                self._idle = False
             found = self._look(wanted)
             self._plan(found, now)
+
+    def _rests(self, now: float) -> bool:
+        """Nothing is sought: stay for a while, then end. What comes without the lock meanwhile is seen afterwards."""
+        if not self._idle:
+            self._idle, self._next = True, now + _LINGER
+        else:
+            self._thread = None
+        if self._new:
+            self._thread, self._next = threading.current_thread(), now + _FIRST
+        return self._thread is not None
+
+    def _wanted(self, now: float) -> list[bytes]:
+        """Take what is new, drop what was sought for long enough, and return what the next look is for."""
+        while self._new:
+            job_id, until = self._new.popleft()
+            self._sought[job_id] = until
+        while self._sought:
+            oldest = next(iter(self._sought))
+            if self._sought[oldest] > now:
+                break
+            del self._sought[oldest]
+        return [*islice(reversed(self._sought), _AT_ONCE)]
 
     def _look(self, wanted: list[bytes]) -> Collection[bytes]:
         """Ring if one of the jobs is there; return those that are."""

@@ -15,7 +15,7 @@ from psycopg.rows import tuple_row
 from ..brokers.records import Enqueued, NewJob
 from ..brokers.statements import Statement
 from ..transactions import AfterCommit, Ledger
-from . import postgres, steps
+from . import postgres, prepared, steps
 
 # The same bytes each time: psycopg finds the parsed and prepared statement by their hash, which they keep.
 _bytes = lru_cache(str.encode)
@@ -30,7 +30,12 @@ def enqueue(
     store = postgres.postgres_ledger(ledger)
 
     def run(statement: Statement) -> steps.Rows:
-        return Cursor(connection, row_factory=tuple_row).execute(_bytes(statement.sql), statement.parameters).fetchall()
+        if (answer := prepared.answer(connection, statement)) is not None:
+            return [answer]
+        cursor = Cursor(connection, row_factory=tuple_row)
+        rows = cursor.execute(_bytes(statement.sql), statement.parameters).fetchall()
+        prepared.learn(connection, statement, rows)
+        return rows
 
     stored = steps.drive(postgres.enqueue(store, connection, job), run)
     if stored.created:

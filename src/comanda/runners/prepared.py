@@ -1,0 +1,89 @@
+"""The short way for a statement that psycopg has prepared on the caller's connection.
+
+psycopg's cursors are Python, and one takes longer for the enqueue of a job than the server does: 32 transactions at a
+time, each with this statement, kept 0.88 of the rate with a plain row this way, and 0.79 with a cursor.
+
+A statement goes through a cursor until psycopg has prepared it, which it does at the sixth time; from then on it is
+sent below the cursors, under the name that psycopg has given it. Where psycopg lets go of its names (a rollback,
+DISCARD ALL), or is told to prepare nothing (behind a pooler), a cursor it is again. Its list of names is its own
+affair: where that is not as it was in psycopg 3.2 and 3.3, all goes through cursors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from psycopg import Connection, generators
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, Format, PipelineStatus, TransactionStatus
+
+from ..brokers.statements import Statement
+
+_UNKNOWN, _BYTEA, _TEXT, _VARCHAR = 0, 17, 25, 1043
+"""Types of parameters (pg_type.dat)."""
+
+_FITTING = {str: {_UNKNOWN, _TEXT, _VARCHAR}, bytes: {_UNKNOWN, _BYTEA}, type(None): {_UNKNOWN, _TEXT, _BYTEA}}
+"""As what psycopg may have declared a value of each kind, so that it can be sent as it is."""
+
+_Kinds = tuple[type, ...]
+
+_keys: dict[tuple[str, _Kinds], tuple[bytes, tuple[int, ...]]] = {}
+"""Under which key psycopg lists a statement with values of these kinds; learnt from its list, once."""
+
+_MOST_KEYS = 1_000
+
+
+def answer(connection: Connection[Any], statement: Statement) -> tuple[bytes, bool] | None:
+    """Run an enqueue that answers (id, created) the short way; None when it has to go through a cursor.
+
+    Raises psycopg.Error as a cursor would.
+    """
+    pgconn = connection.pgconn
+    key = _keys.get((statement.sql, _kinds(statement)))
+    if key is None:
+        return None
+    with connection.lock:
+        if pgconn.transaction_status != TransactionStatus.INTRANS or pgconn.pipeline_status != PipelineStatus.OFF:
+            return None
+        name = _names(connection).get(key)
+        if name is None:
+            return None
+        values = [value.encode() if isinstance(value, str) else value for value in statement.parameters]
+        formats = [Format.TEXT if isinstance(value, str) else Format.BINARY for value in statement.parameters]
+        pgconn.send_query_prepared(name, values, formats, result_format=Format.BINARY)
+        result = connection.wait(generators.execute(pgconn))[-1]
+    if result.status != ExecStatus.TUPLES_OK:
+        raise error_from_result(result, encoding=connection.info.encoding)
+    return bytes(result.get_value(0, 0) or b""), result.get_value(0, 1) == b"\x01"
+
+
+def learn(connection: Connection[Any], statement: Statement, rows: Sequence[Any]) -> None:
+    """Look whether psycopg has prepared a statement that went through a cursor, with an answer (id, created)."""
+    kinds = _kinds(statement)
+    known = (statement.sql, kinds)
+    if known in _keys or len(_keys) >= _MOST_KEYS or not all(kind in _FITTING for kind in kinds):
+        return
+    if len(rows) != 1 or len(rows[0]) != 2 or not isinstance(rows[0][1], bool):
+        return
+    names = _names(connection)
+    if not names:
+        return
+    numbers = count(1)
+    text = re.sub("%s", lambda _: f"${next(numbers)}", statement.sql).encode()
+    for query, types in list(names):
+        if query == text and all(type_ in _FITTING[kind] for type_, kind in zip(types, kinds, strict=True)):
+            _keys[known] = (query, types)
+            return
+
+
+def _kinds(statement: Statement) -> _Kinds:
+    return tuple(map(type, statement.parameters))
+
+
+def _names(connection: Connection[Any]) -> dict[Any, bytes]:
+    """Return psycopg's names of the statements it has prepared on a connection; none where they cannot be found."""
+    names = getattr(getattr(connection, "_prepared", None), "_names", None)
+    return names if isinstance(names, dict) else {}
