@@ -183,13 +183,12 @@ class Comanda:
 
     def _ledger(self, task: Task[..., Any]) -> transactions.Ledger:
         """Return where the caller's transaction writes; raise NotSupported for what cannot be known there."""
-        outbox = self.runtime.outbox
-        if outbox is not None and task.options.on_conflict == "reject":
+        if task.options.on_conflict == "reject" and self.runtime.outbox is not None:
             raise NotSupported(
                 "on_conflict='reject' with an outbox: whether the key is held is known only when the job reaches the "
                 "broker; leave it out, and the job is dropped there if another one holds its key"
             )
-        return outbox or self.broker
+        return self.runtime.ledger
 
     def receipt(self, task: Task[..., R], job: NewJob, stored: Enqueued) -> Job[R]:
         """Return the handle of what the broker stored; raise its error, or DuplicateJob when the policy rejects."""

@@ -69,6 +69,9 @@ class Runtime:
     @property
     def lookout(self) -> Lookout:
         """What wakes workers, or relays, after somebody else's commit."""
+        made = self._parts.get("lookout")
+        if isinstance(made, Lookout):
+            return made
         return self._part("lookout", lambda: Lookout(self.ledger))
 
     @property
@@ -79,6 +82,9 @@ class Runtime:
     @property
     def ledger(self) -> Broker | Outbox:
         """Where a caller's transaction writes its jobs: the outbox if there is one, else the store itself."""
+        made = self._parts.get("outbox" if self._settings.outbox else "broker")  # first, as for `producer`
+        if made is not None:
+            return cast(Broker | Outbox, made)
         return self.outbox or self.broker
 
     @property

@@ -51,18 +51,20 @@ _RUNNERS = {
 }
 """Root package of the connection's class to the module that knows it; imported only when one is handed in."""
 
-_known: dict[type[Any], Runner] = {}
-"""The runners of the classes that have been handed in."""
+_known: dict[tuple[type[Any], type[Any]], Runner] = {}
+"""The runners by the classes of the ledger and of the connection that was handed in."""
 
 
 def enqueue_on(ledger: Ledger, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """Enqueue one job on `connection`; it exists exactly if the caller commits."""
-    return _runner(ledger, connection).enqueue(ledger, connection, job, after_commit)
+    runner = _known.get((type(ledger), type(connection))) or _runner(ledger, connection)
+    return runner.enqueue(ledger, connection, job, after_commit)
 
 
 async def aenqueue_on(ledger: Ledger, connection: Any, job: NewJob, after_commit: AfterCommit) -> Enqueued:
     """The same from a coroutine."""
-    return await _runner(ledger, connection).aenqueue(ledger, connection, job, after_commit)
+    runner = _known.get((type(ledger), type(connection))) or _runner(ledger, connection)
+    return await runner.aenqueue(ledger, connection, job, after_commit)
 
 
 def _runner(ledger: Ledger, connection: Any) -> Runner:
@@ -72,10 +74,7 @@ def _runner(ledger: Ledger, connection: Any) -> Runner:
             "leave connection= out, give the app an outbox in that database, outbox='sqlite:///shop.db', or use the "
             "database's own URL for the queue"
         )
-    kind = type(connection)
-    runner = _known.get(kind)
-    if runner is None:
-        runner = _known[kind] = _runner_of(kind)
+    runner = _known[type(ledger), type(connection)] = _runner_of(type(connection))
     return runner
 
 

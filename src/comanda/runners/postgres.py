@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
 
 from psycopg.pq import TransactionStatus
 
 from ..brokers.postgres import PostgresBroker
-from ..brokers.postgres.place import QUESTION, Place
+from ..brokers.postgres.place import QUESTION
 from ..brokers.records import Enqueued, NewJob
 from ..brokers.statements import Statement
 from ..errors import ConfigurationError, NotInTransaction
@@ -25,13 +25,10 @@ PostgresLedger = PostgresBroker | PostgresOutbox
 _WEAK = ("off", "local", "remote_write")
 """What `synchronous_commit` may be below `on`."""
 
-_checked: WeakKeyDictionary[Any, WeakSet[Place]] = WeakKeyDictionary()
-"""Connections that are known to lead to these places: asked once for each, not with every job."""
-
 
 def postgres_ledger(ledger: Ledger) -> PostgresLedger:
     """Return the queue or outbox as a PostgreSQL one; ConfigurationError when it is in another kind of store."""
-    if not isinstance(ledger, PostgresBroker | PostgresOutbox):
+    if not isinstance(ledger, PostgresLedger):
         raise ConfigurationError(
             f"the connection is to PostgreSQL, but {noun(ledger)} lives elsewhere ({type(ledger).__name__}): one "
             "transaction cannot span two databases"
@@ -45,25 +42,45 @@ def enqueue(ledger: PostgresLedger, connection: Any, job: NewJob) -> Steps:
     Raises ConfigurationError for another database and NotInTransaction without a transaction, before anything is
     written.
     """
-    _check_transaction(connection)
-    places = _checked.get(connection)
-    if places is None or ledger.place not in places:
-        ((started, name, synchronous),) = yield Statement(QUESTION)
-        ledger.place.check(started, name)
-        if synchronous in _WEAK:
-            say_once(
-                f"the application's connection to {ledger.address} has synchronous_commit = {synchronous}: jobs "
-                "enqueued on it may be lost when the server crashes"
-            )
-        _checked.setdefault(connection, WeakSet()).add(ledger.place)
+    check_transaction(connection)
+    if connection not in ledger.place.connections:
+        meet(ledger, connection, (yield Statement(QUESTION)))
     rows: Rows = []
     for statement in ledger.enqueue_statements(job):
         rows = yield statement
+    return enqueued(rows)
+
+
+def enqueue_by(ledger: PostgresLedger, connection: Any, job: NewJob, run: Callable[[Statement], Rows]) -> Enqueued:
+    """Do the same with a synchronous driver: the steps one after the other, which spares each job a generator."""
+    check_transaction(connection)
+    if connection not in ledger.place.connections:
+        meet(ledger, connection, run(Statement(QUESTION)))
+    rows: Rows = []
+    for statement in ledger.enqueue_statements(job):
+        rows = run(statement)
+    return enqueued(rows)
+
+
+def enqueued(rows: Rows) -> Enqueued:
+    """Return what the last statement has answered."""
     stored, created = rows[0]
     return Enqueued(bytes(stored), created=bool(created))
 
 
-def _check_transaction(connection: Any) -> None:
+def meet(ledger: PostgresLedger, connection: Any, answer: Rows) -> None:
+    """Note that a connection leads to the ledger's database, or raise ConfigurationError; `answer` is QUESTION's."""
+    ((started, name, synchronous),) = answer
+    ledger.place.check(started, name)
+    if synchronous in _WEAK:
+        say_once(
+            f"the application's connection to {ledger.address} has synchronous_commit = {synchronous}: jobs "
+            "enqueued on it may be lost when the server crashes"
+        )
+    ledger.place.connections.add(connection)
+
+
+def check_transaction(connection: Any) -> None:
     """Raise NotInTransaction unless a transaction is open, or the connection's next statement begins one."""
     if connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE:
         raise NotInTransaction(

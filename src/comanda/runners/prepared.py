@@ -22,11 +22,10 @@ from psycopg.pq import ExecStatus, Format, PipelineStatus, TransactionStatus
 
 from ..brokers.statements import Statement
 
-_UNKNOWN, _BYTEA, _TEXT, _VARCHAR = 0, 17, 25, 1043
-"""Types of parameters (pg_type.dat)."""
+_FITTING = {bytes: {17}, type(None): {0, 17, 25}}
+"""What psycopg may have declared a value of each kind as (numbers of pg_type.dat), so that it can be sent as it is."""
 
-_FITTING = {str: {_UNKNOWN, _TEXT, _VARCHAR}, bytes: {_UNKNOWN, _BYTEA}, type(None): {_UNKNOWN, _TEXT, _BYTEA}}
-"""As what psycopg may have declared a value of each kind, so that it can be sent as it is."""
+_BINARY = (Format.BINARY,)
 
 _Kinds = tuple[type, ...]
 
@@ -42,7 +41,7 @@ def answer(connection: Connection[Any], statement: Statement) -> tuple[bytes, bo
     Raises psycopg.Error as a cursor would.
     """
     pgconn = connection.pgconn
-    key = _keys.get((statement.sql, _kinds(statement)))
+    key = _keys.get((statement.sql, tuple(map(type, statement.parameters))))
     if key is None:
         return None
     with connection.lock:
@@ -51,9 +50,8 @@ def answer(connection: Connection[Any], statement: Statement) -> tuple[bytes, bo
         name = _names(connection).get(key)
         if name is None:
             return None
-        values = [value.encode() if isinstance(value, str) else value for value in statement.parameters]
-        formats = [Format.TEXT if isinstance(value, str) else Format.BINARY for value in statement.parameters]
-        pgconn.send_query_prepared(name, values, formats, result_format=Format.BINARY)
+        values = statement.parameters
+        pgconn.send_query_prepared(name, values, _BINARY * len(values), result_format=Format.BINARY)
         result = connection.wait(generators.execute(pgconn))[-1]
     if result.status != ExecStatus.TUPLES_OK:
         raise error_from_result(result, encoding=connection.info.encoding)
@@ -62,7 +60,7 @@ def answer(connection: Connection[Any], statement: Statement) -> tuple[bytes, bo
 
 def learn(connection: Connection[Any], statement: Statement, rows: Sequence[Any]) -> None:
     """Look whether psycopg has prepared a statement that went through a cursor, with an answer (id, created)."""
-    kinds = _kinds(statement)
+    kinds = tuple(map(type, statement.parameters))
     known = (statement.sql, kinds)
     if known in _keys or len(_keys) >= _MOST_KEYS or not all(kind in _FITTING for kind in kinds):
         return
@@ -77,10 +75,6 @@ def learn(connection: Connection[Any], statement: Statement, rows: Sequence[Any]
         if query == text and all(type_ in _FITTING[kind] for type_, kind in zip(types, kinds, strict=True)):
             _keys[known] = (query, types)
             return
-
-
-def _kinds(statement: Statement) -> _Kinds:
-    return tuple(map(type, statement.parameters))
 
 
 def _names(connection: Connection[Any]) -> dict[Any, bytes]:

@@ -37,7 +37,7 @@ def enqueue(
         prepared.learn(connection, statement, rows)
         return rows
 
-    stored = steps.drive(postgres.enqueue(store, connection, job), run)
+    stored = postgres.enqueue_by(store, connection, job, run)
     if stored.created:
         after_commit(job.id)
     return stored

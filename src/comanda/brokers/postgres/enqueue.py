@@ -9,7 +9,6 @@ from typing import Any
 from psycopg.errors import UniqueViolation
 
 from ...errors import BrokerUnavailable, ConfigurationError
-from ...ids import to_text
 from ..records import Enqueued, NewJob
 from ..statements import Statement
 from .names import Names
@@ -196,7 +195,8 @@ SELECT decode(replace(id::text, '-', ''), 'hex') AS id, EXISTS (SELECT FROM stor
 _FOREIGN_STORE_READY = """
 WITH stored AS (
     INSERT INTO {ns}.jobs (n, enqueued, task, queue, id, rank, options, payload)
-    VALUES (nextval('{ns}.job_numbers'), clock_timestamp(), [task], [queue], %s::uuid, [rank], %s::bytea, %s::bytea)
+    VALUES (nextval('{ns}.job_numbers'), clock_timestamp(), [task], [queue], encode(%s::bytea, 'hex')::uuid, [rank],
+            %s::bytea, %s::bytea)
     ON CONFLICT (id) DO NOTHING RETURNING n, enqueued
 ), waiting AS (
     INSERT INTO {ns}.ready (n, due, task, queue, rank, keyed)
@@ -236,7 +236,7 @@ def foreign_statements(store: Store, names: Names, job: NewJob, now: int | None)
     queue, task = names.queue_id(job.queue, job.task, shown=False), names.task_id(job.task)
     if now is job.due is job.expires is None and job.unique_key is None and not job.delay:
         text = _with_numbers(store.text(_FOREIGN_STORE_READY)[0], task, queue, -job.priority)
-        return [Statement(text, (to_text(job.id), job.options, job.payload, job.id))]
+        return [Statement(text, (job.id, job.options, job.payload, job.id))]
     values = (
         *(now, job.id, task, queue, -job.priority, job.due, job.delay, job.expires),
         *(job.unique_key, job.options, job.payload),

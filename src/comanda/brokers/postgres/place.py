@@ -6,6 +6,9 @@ same if their servers started in the same microsecond and they have the same nam
 
 from __future__ import annotations
 
+from typing import Any
+from weakref import WeakSet
+
 from ...errors import ConfigurationError
 from .store import Store
 
@@ -26,6 +29,8 @@ class Place:
         self._store = store
         self._noun = noun
         self._known: tuple[str, str] | None = None
+        self.connections: WeakSet[Any] = WeakSet()
+        """Those of the application's that are known to lead here: asked once for each, not with every job."""
 
     def check(self, started: str, name: str) -> None:
         """Raise ConfigurationError unless the connection that gave this answer leads here."""
