@@ -1,7 +1,8 @@
 """Check 22 of the bar: `python -m scripts.bar.check_22_concurrent_transactions`.
 
 Many transactions at the same time, each on a connection of its own: a row of the application's and a job. They are
-compared with the same transactions that insert one plain row with an index instead of the job, in one run, by turns.
+compared with the same transactions that insert one plain row with an index instead of the job, in one run, by turns:
+the ratio is the median of those of neighbouring slices, since a disk is not as fast at one moment as at another.
 32 of them commit at 0.75 of that rate at least; the slowest hundredth of the commits of 100 takes at most 1.5 times as
 long; and none ever waits for the lock that NOTIFY takes of the whole database, by the server's own log of lock waits.
 
@@ -144,9 +145,10 @@ def look_at_rates(report: Report, server: PostgresServer, transactions: int, giv
         rung = len([*ear.notifies(timeout=0)])
     commits = sum(part.commits for part in with_job)
     before, after = (median(part.rate for part in parts) for parts in (plain, with_job))
+    kept = median(with_.rate / without.rate for without, with_ in zip(plain, with_job, strict=True))
     report.see(
-        given.locks_only or transactions > 32 or after >= RATE * before,
-        f"{transactions} at a time: {after:,.0f} commits/s with a job, {before:,.0f} without: {after / before:.2f}"
+        given.locks_only or transactions > 32 or kept >= RATE,
+        f"{transactions} at a time: {after:,.0f} commits/s with a job, {before:,.0f} without: {kept:.2f}"
         + (f" (at least {RATE})" if transactions <= 32 else ""),
     )
     slow_before, slow_after = (median(part.p99 for part in parts) for parts in (plain, with_job))
