@@ -32,8 +32,9 @@ from comanda import (
     NotInTransaction,
     State,
 )
+from comanda.brokers.statements import Statement
 from comanda.options import UsingOptions
-from comanda.runners import checks
+from comanda.runners import checks, prepared
 from comanda.task import SyncTask
 
 LONG = 30.0
@@ -528,3 +529,108 @@ def test_a_kill_leaves_the_row_and_its_job_together_or_neither(place: Place, ste
         jobs = len(place.app.find_jobs(limit=10_000))
     assert rows == jobs
     assert jobs >= seen.count(b"c")
+
+
+# -- the short way of a prepared statement ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each statement went the short way."""
+    taken: list[bool] = []
+    real = prepared.answer
+
+    def answer(connection: psycopg.Connection[Any], statement: Statement) -> tuple[bytes, bool] | None:
+        found = real(connection, statement)
+        taken.append(found is not None)
+        return found
+
+    monkeypatch.setattr(prepared, "answer", answer)
+    return taken
+
+
+def enqueue_some(place: Place, unit: Unit, jobs: int = 10) -> list[Job[None]]:
+    """Enqueue in a transaction that has begun, as it mostly has."""
+    unit.execute(place.insert)
+    return [place.task.using(connection=unit.connection).enqueue(number) for number in range(jobs)]
+
+
+def test_once_psycopg_has_prepared_the_statement_jobs_go_the_short_way_and_are_the_same(
+    place: Place, short: list[bool]
+) -> None:
+    with raw(place) as unit:
+        jobs = enqueue_some(place, unit)
+        assert short[-1]
+        assert not short[1]
+        unit.commit()
+        last = enqueue_some(place, unit, 3)
+        assert short[-3:] == [True] * 3
+        unit.rollback()
+    assert [job.created for job in jobs] == [True] * 10
+    assert all(place.exists(job) for job in jobs)
+    assert not any(place.exists(job) for job in last)
+    assert len(place.app.find_jobs()) == 10
+
+
+def test_an_id_makes_one_job_the_short_way_too(place: Place, short: list[bool]) -> None:
+    with raw(place) as unit:
+        first = enqueue_some(place, unit)[0]
+        again = place.task.using(connection=unit.connection, id=first.id).enqueue(0)
+        assert short[-1]
+        unit.commit()
+    assert (again.id, again.created) == (first.id, False)
+    assert len(place.app.find_jobs()) == 10
+
+
+@pytest.mark.parametrize("forget", ["DISCARD ALL", "DEALLOCATE ALL", "ROLLBACK"])
+def test_where_the_prepared_statements_are_gone_a_cursor_does_it_again(
+    place: Place, short: list[bool], forget: str
+) -> None:
+    with raw(place) as unit:
+        enqueue_some(place, unit)
+        unit.commit()
+        unit.connection.autocommit = True
+        unit.execute(forget)
+        unit.connection.autocommit = False
+        jobs = enqueue_some(place, unit)
+        assert not short[-10]
+        assert short[-1]
+        unit.commit()
+    assert all(place.exists(job) for job in jobs)
+
+
+def test_a_connection_that_prepares_nothing_goes_through_cursors(place: Place, short: list[bool]) -> None:
+    with raw(place, prepare_threshold=None) as unit:
+        jobs = enqueue_some(place, unit)
+        unit.commit()
+    assert not any(short)
+    assert all(place.exists(job) for job in jobs)
+
+
+def test_the_first_statement_of_a_transaction_and_a_pipeline_go_through_cursors(
+    place: Place, short: list[bool]
+) -> None:
+    with raw(place) as unit:
+        enqueue_some(place, unit)
+        unit.commit()
+        jobs = [place.task.using(connection=unit.connection).enqueue(1)]
+        assert not short[-1]
+        with unit.connection.pipeline():
+            jobs.append(place.task.using(connection=unit.connection).enqueue(2))
+        assert not short[-1]
+        unit.commit()
+    assert all(place.exists(job) for job in jobs)
+
+
+def test_what_the_server_refuses_the_short_way_is_psycopg_s_own_error(place: Place, short: list[bool]) -> None:
+    with raw(place) as unit, raw(place) as other:
+        enqueue_some(place, unit)
+        unit.commit()
+        other.execute(f'LOCK TABLE "{place.app.namespace}".jobs')
+        unit.execute("SET LOCAL lock_timeout = '1ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            place.task.using(connection=unit.connection).enqueue(1)
+        assert len(short) == 10, "it was raised on that way"
+        unit.rollback()
+        other.rollback()
+    assert len(place.app.find_jobs()) == 10
