@@ -71,10 +71,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     connection: Any = None
     stored: bytes | None = None
 
-    def on(self, connection: Any) -> Options:
-        """Return a copy for an open transaction: what `changed(connection=…)` does, in a fifth of its time."""
-        return msgspec.structs.replace(self, connection=connection)
-
     def changed(self, **given: Any) -> Options:
         """Return a copy with what `using(…)` was given, each value checked."""
         return msgspec.structs.replace(self, **checked(given, self.stored))

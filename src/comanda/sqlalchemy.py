@@ -124,7 +124,7 @@ def _run_on_postgres(ledger: Ledger, connection: Connection, job: NewJob) -> Enq
     def run(statement: Statement) -> steps.Rows:
         return list(connection.exec_driver_sql(statement.sql, statement.parameters))
 
-    return steps.drive(postgres.enqueue(store, connection.connection.driver_connection, job), run)
+    return postgres.enqueue_by(store, connection.connection.driver_connection, job, run)
 
 
 def _run_on_sqlite(ledger: Ledger, connection: Connection, job: NewJob) -> Enqueued:

@@ -28,9 +28,6 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 
-_NOTHING = (None,) * 9
-
-
 class Call(Generic[R_co]):
     """A call that is not enqueued yet, for `enqueue_many`; its arguments have been checked and encoded."""
 
@@ -108,10 +105,6 @@ class Task(Generic[P, R]):
         """
         changed = object.__new__(type(self))
         changed.__dict__.update(self.__dict__)  # copy.copy takes six times as long
-        others = (run_after, priority, queue, unique_key, on_conflict, expires, retry, timeout, id)
-        if connection is not None and others == _NOTHING:  # in a transaction mostly nothing else is said
-            changed.options = self.options.on(connection)
-            return changed
         changed.options = self.options.changed(
             run_after=run_after,
             priority=priority,

@@ -145,8 +145,7 @@ class SQLiteBroker(Broker):
             answers = self._store.alone(enqueue.store_few, self._store.text, self._names, jobs, now)
         if answers is not None:
             self._uncounted += len(jobs)
-            if self._helper is not None:
-                self._look_after_log()
+            self._look_after_log()
         else:  # they need a transaction, or it is time to count
             with self._write() as session:
                 answers = enqueue.store(session, self._names, jobs, now)

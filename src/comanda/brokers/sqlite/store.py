@@ -135,7 +135,7 @@ class Store:
         with self._writing_turn:
             if side.busy:
                 self._refuse_nesting()
-            connection = side.connection
+            connection = side.connection  # what _open_writer asks first, without two calls for each job
             if connection is None or not self._checked or side.generation != self.generation:
                 connection = self._open_writer()
             if not self._full:
