@@ -9,6 +9,7 @@ from pathlib import Path
 
 from comanda import Comanda, Retry, current_job
 from tests.e2e import gate
+from tests.e2e.evidence import write_line
 
 app = Comanda()
 
@@ -129,12 +130,10 @@ def descriptors() -> list[str]:
 @app.task(retry=ONCE)
 def cook(number: int) -> int:
     """Work for a moment: write a line to the disk, then a byte into the pipe that the test reads."""
-    for name, text, flags in (("cooked.log", f"{current_job().id}\n", os.O_APPEND | os.O_CREAT), ("progress", "!", 0)):
-        descriptor = os.open(name, os.O_WRONLY | flags, 0o600)
-        try:
-            os.write(descriptor, text.encode())
-            if flags:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    write_line(Path("cooked.log"), current_job().id, sync=True)
+    pipe = os.open("progress", os.O_WRONLY)
+    try:
+        os.write(pipe, b"!")
+    finally:
+        os.close(pipe)
     return number

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from comanda import Comanda, Retry, current_job
 from tests.e2e import gate
+from tests.e2e.evidence import write_line
 
 app = Comanda()
 
@@ -27,11 +28,7 @@ def add(left: int, right: int) -> int:
 @app.task
 def note(number: int) -> int:
     """Write that this job runs."""
-    descriptor = os.open(RUNS, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    try:
-        os.write(descriptor, f"{current_job().id} {number} {os.getpid()}\n".encode())
-    finally:
-        os.close(descriptor)
+    write_line(RUNS, f"{current_job().id} {number} {os.getpid()}")
     return number
 
 
