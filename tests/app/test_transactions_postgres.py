@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -538,14 +539,20 @@ def test_a_kill_leaves_the_row_and_its_job_together_or_neither(place: Place, ste
 def short(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each statement went the short way."""
     taken: list[bool] = []
-    real = prepared.answer
+    real, areal = prepared.answer, prepared.aanswer
 
     def answer(connection: psycopg.Connection[Any], statement: Statement) -> tuple[bytes, bool] | None:
         found = real(connection, statement)
         taken.append(found is not None)
         return found
 
+    async def aanswer(connection: psycopg.AsyncConnection[Any], statement: Statement) -> tuple[bytes, bool] | None:
+        found = await areal(connection, statement)
+        taken.append(found is not None)
+        return found
+
     monkeypatch.setattr(prepared, "answer", answer)
+    monkeypatch.setattr(prepared, "aanswer", aanswer)
     return taken
 
 
@@ -635,3 +642,73 @@ def test_what_the_server_refuses_the_short_way_is_psycopg_s_own_error(place: Pla
         unit.rollback()
         other.rollback()
     assert len(place.app.find_jobs()) == 10
+
+
+async def aenqueue_some(place: Place, unit: Unit, jobs: int = 10) -> list[Job[None]]:
+    """The same on an async connection."""
+    await unit.execute(place.insert)
+    return [await place.task.using(connection=unit.connection).aenqueue(number) for number in range(jobs)]
+
+
+async def test_an_async_connection_goes_the_short_way_too(place: Place, short: list[bool]) -> None:
+    async with async_raw(place) as unit:
+        jobs = await aenqueue_some(place, unit)
+        assert short[-1]
+        assert not short[1]
+        again = await place.task.using(connection=unit.connection, id=jobs[0].id).aenqueue(0)
+        await unit.commit()
+        await aenqueue_some(place, unit, 3)
+        assert short[-3:] == [True] * 3
+        await unit.rollback()
+        after = await aenqueue_some(place, unit)
+        assert not short[-10]
+        await unit.commit()
+    assert (again.id, again.created) == (jobs[0].id, False)
+    assert {job.id for job in await place.app.afind_jobs()} == {job.id for job in (*jobs, *after)}
+
+
+@asynccontextmanager
+async def locked(place: Place, unit: Unit) -> AsyncIterator[None]:
+    """The next enqueue goes the short way, and waits there: another connection holds the table."""
+    async with async_raw(place) as other:
+        await aenqueue_some(place, unit)
+        await unit.commit()
+        await other.execute(f'LOCK TABLE "{place.app.namespace}".jobs')
+        await unit.execute(place.insert)
+        yield
+
+
+async def test_an_async_connection_gets_psycopg_s_own_error_on_the_short_way(place: Place, short: list[bool]) -> None:
+    async with async_raw(place) as unit, locked(place, unit):
+        await unit.execute("SET LOCAL lock_timeout = '1ms'")
+        before = len(short)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            await place.task.using(connection=unit.connection).aenqueue(1)
+        assert len(short) == before, "it was raised on that way"
+        await unit.rollback()
+    assert len(await place.app.afind_jobs()) == 10
+
+
+async def test_a_cancelled_enqueue_leaves_the_short_way_and_an_async_connection_that_works(
+    place: Place, short: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with async_raw(place) as unit:
+        async with locked(place, unit):
+            waits, wait = asyncio.Event(), unit.connection.wait
+
+            async def tell(generator: Any) -> Any:
+                waits.set()
+                return await wait(generator)
+
+            monkeypatch.setattr(unit.connection, "wait", tell)
+            before = len(short)
+            enqueueing = asyncio.create_task(place.task.using(connection=unit.connection).aenqueue(1))
+            await waits.wait()
+            enqueueing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await enqueueing
+            assert len(short) == before, "it was cancelled on that way"
+            await unit.rollback()
+        await aenqueue_some(place, unit)
+        await unit.commit()
+    assert len(await place.app.afind_jobs()) == 20

@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from psycopg import Connection, generators
+from psycopg import AsyncConnection, Connection, generators
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format, PipelineStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from ..brokers.statements import Statement
 
@@ -40,25 +41,47 @@ def answer(connection: Connection[Any], statement: Statement) -> tuple[bytes, bo
 
     Raises psycopg.Error as a cursor would.
     """
-    pgconn = connection.pgconn
-    key = _keys.get((statement.sql, tuple(map(type, statement.parameters))))
-    if key is None:
-        return None
     with connection.lock:
-        if pgconn.transaction_status != TransactionStatus.INTRANS or pgconn.pipeline_status != PipelineStatus.OFF:
+        if not _send(connection, statement):
             return None
-        name = _names(connection).get(key)
-        if name is None:
+        result = connection.wait(generators.execute(connection.pgconn))[-1]
+    return _read(connection, result)
+
+
+async def aanswer(connection: AsyncConnection[Any], statement: Statement) -> tuple[bytes, bool] | None:
+    """The same on an async connection."""
+    async with connection.lock:
+        if not _send(connection, statement):
             return None
-        values = statement.parameters
-        pgconn.send_query_prepared(name, values, _BINARY * len(values), result_format=Format.BINARY)
-        result = connection.wait(generators.execute(pgconn))[-1]
+        result = (await connection.wait(generators.execute(connection.pgconn)))[-1]
+    return _read(connection, result)
+
+
+def _send(connection: Connection[Any] | AsyncConnection[Any], statement: Statement) -> bool:
+    """Send a statement under its name, or return False where there is none, or nothing may be sent by itself."""
+    values = statement.parameters
+    pgconn = connection.pgconn
+    key = _keys.get((statement.sql, tuple(map(type, values))))
+    if (
+        key is None
+        or pgconn.transaction_status != TransactionStatus.INTRANS
+        or pgconn.pipeline_status != PipelineStatus.OFF
+    ):
+        return False
+    name = _names(connection).get(key)
+    if name is None:
+        return False
+    pgconn.send_query_prepared(name, values, _BINARY * len(values), result_format=Format.BINARY)
+    return True
+
+
+def _read(connection: Connection[Any] | AsyncConnection[Any], result: PGresult) -> tuple[bytes, bool]:
     if result.status != ExecStatus.TUPLES_OK:
         raise error_from_result(result, encoding=connection.info.encoding)
     return bytes(result.get_value(0, 0) or b""), result.get_value(0, 1) == b"\x01"
 
 
-def learn(connection: Connection[Any], statement: Statement, rows: Sequence[Any]) -> None:
+def learn(connection: Connection[Any] | AsyncConnection[Any], statement: Statement, rows: Sequence[Any]) -> None:
     """Look whether psycopg has prepared a statement that went through a cursor, with an answer (id, created)."""
     kinds = tuple(map(type, statement.parameters))
     known = (statement.sql, kinds)
@@ -77,7 +100,7 @@ def learn(connection: Connection[Any], statement: Statement, rows: Sequence[Any]
             return
 
 
-def _names(connection: Connection[Any]) -> dict[Any, bytes]:
+def _names(connection: Connection[Any] | AsyncConnection[Any]) -> dict[Any, bytes]:
     """Return psycopg's names of the statements it has prepared on a connection; none where they cannot be found."""
     names = getattr(getattr(connection, "_prepared", None), "_names", None)
     return names if isinstance(names, dict) else {}

@@ -52,8 +52,12 @@ async def aenqueue(
     store = postgres.postgres_ledger(ledger)
 
     async def run(statement: Statement) -> steps.Rows:
+        if (answer := await prepared.aanswer(connection, statement)) is not None:
+            return [answer]
         cursor = AsyncCursor(connection, row_factory=tuple_row)
-        return await (await cursor.execute(_bytes(statement.sql), statement.parameters)).fetchall()
+        rows = await (await cursor.execute(_bytes(statement.sql), statement.parameters)).fetchall()
+        prepared.learn(connection, statement, rows)
+        return rows
 
     stored = await steps.adrive(postgres.enqueue(store, connection, job), run)
     if stored.created:
