@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from comanda import Comanda, Retry, RetryLater, Secret, current_job
-from comanda.brokers.records import Claimed, Demand, NewJob, State, WorkerInfo
+from comanda.brokers.records import Claimed, Demand, Exchanged, NewJob, Outcome, State, WorkerInfo
 from comanda.errors import JobFailed
 from comanda.ids import new_ids, to_text
 from comanda.retry import NEVER
@@ -50,6 +51,23 @@ def test_a_thousand_jobs_run_exactly_once(app: Comanda) -> None:
         worker.join()
     assert sorted(runs) == list(range(1000))
     assert states(app) == {State.SUCCESSFUL: 1000}
+
+
+def test_a_store_that_had_nothing_more_when_the_last_job_was_settled_is_not_asked_again(
+    memory_app: Comanda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[int, int]] = []
+    exchange = memory_app.broker.exchange
+
+    def note(owner: int, outcomes: Sequence[Outcome], demand: Demand) -> Exchanged:
+        calls.append((len(outcomes), demand.limit))
+        return exchange(owner, outcomes, demand)
+
+    monkeypatch.setattr(memory_app.broker, "exchange", note)
+    memory_app.task(name="fine")(lambda: None).enqueue()
+    with Working(memory_app, concurrency=1, burst=True) as worker:
+        worker.join()
+    assert calls == [(0, 1), (1, 1)]
 
 
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])

@@ -115,7 +115,7 @@ class Engine:
             self._batching.claimed(len(answer.claimed), wanted)
             self._executors.hand_out(answer.claimed)
             self._wait_for_executors()
-        elif wanted and not outcomes:
+        elif wanted:  # the claim came after the settling, so nothing is ready now; a later ring is not missed
             self._wait_for_work()
 
     def _collect(self) -> list[Outcome]:
