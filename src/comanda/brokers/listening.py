@@ -39,6 +39,7 @@ class Listening(ABC):
         self._wake_out.setblocking(False)
         self._changed = threading.Condition()
         self._rung = dict.fromkeys(topics, 0)
+        self._waiting = dict.fromkeys(topics, 0)
         self._listening = False
         self._closed = False
         self._mine = threading.local()
@@ -59,13 +60,17 @@ class Listening(ABC):
         """Come back after a ring or a wake, at most after `timeout` seconds."""
         until = time.monotonic() + timeout
         with self._changed:
-            if not (self._listening or self._closed):
-                self._listen(topic, 0)  # what has rung already belongs to this wait, not to the next
-            while not self._is_over(topic) and (left := until - time.monotonic()) > 0:
-                if self._listening:
-                    self._changed.wait(left)
-                else:
-                    self._listen(topic, left)
+            self._waiting[topic] += 1
+            try:
+                if not (self._listening or self._closed):
+                    self._listen(topic, 0)  # what has rung already belongs to this wait, not to the next
+                while not self._is_over(topic) and (left := until - time.monotonic()) > 0:
+                    if self._listening:
+                        self._changed.wait(left)
+                    else:
+                        self._listen(topic, left)
+            finally:
+                self._waiting[topic] -= 1
             self._mine.__dict__[topic] = self._rung[topic]
 
     def wake(self) -> None:
@@ -73,12 +78,13 @@ class Listening(ABC):
         self._send(_WAKE)
 
     def heard(self, topic: str) -> None:
-        """Note what this process rings itself."""
+        """Note what this process rings itself. Nobody is woken who waits for something else."""
         with self._changed:
             self._rung[topic] += 1
-            self._changed.notify_all()
-            if self._listening:
-                self._send(_LOOK)
+            if self._waiting[topic]:
+                self._changed.notify_all()
+                if self._listening:
+                    self._send(_LOOK)
 
     def close(self) -> None:
         """End all waits, and what is listened to."""
