@@ -142,10 +142,19 @@ def test_a_write_that_was_cut_off_says_that_it_may_be_there(server: PostgresServ
     assert "postgres@127.0.0.1" in str(refused.value)
 
 
+def impatient(server: PostgresServer, namespace: str) -> PostgresBroker:
+    """Return a broker with open connections that gives up after 1 s. Another one has made the tables."""
+    patient = PostgresBroker(server.url, namespace=namespace)
+    enqueue_one(patient)
+    patient.close()
+    broker = PostgresBroker(server.url, namespace=namespace, deadline=1.0)
+    enqueue_one(broker)
+    return broker
+
+
 def test_a_server_that_does_not_answer_is_given_up_after_the_deadline(server: PostgresServer, namespace: str) -> None:
     """A lock that is held by somebody else ends in a sentence, and nothing was written."""
-    broker = PostgresBroker(server.url, namespace=namespace, deadline=0.5)
-    enqueue_one(broker)
+    broker = impatient(server, namespace)
     with psycopg.connect(server.url) as connection:
         connection.execute(f'LOCK TABLE "{namespace}".jobs'.encode())
         with pytest.raises(BrokerTimeout, match="nothing was written"):
@@ -156,8 +165,7 @@ def test_a_server_that_does_not_answer_is_given_up_after_the_deadline(server: Po
 
 def test_a_server_that_has_frozen_is_given_up_and_taken_up_again(server: PostgresServer, namespace: str) -> None:
     """It takes what is sent and answers nothing: only our own clock ends the wait."""
-    broker = PostgresBroker(server.url, namespace=namespace, deadline=0.5)
-    enqueue_one(broker)
+    broker = impatient(server, namespace)
     connection = broker._store.writing.connection
     assert connection is not None
     frozen = connection.backend_pid

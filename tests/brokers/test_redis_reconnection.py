@@ -6,13 +6,17 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from comanda.brokers.records import JobFilter, State
+from comanda.brokers.redis import RedisBroker
 from comanda.errors import BrokerError, BrokerUnavailable
 from comanda.testing.conformance.case import Worker, enqueue, enqueue_one, ids_of, new_job, new_jobs, success
 from tests.brokers.redis_stores import broker_on, server_with
+from tests.servers.redis import RedisServer
 
 KILLS = 5
 
@@ -118,20 +122,31 @@ def test_an_owner_id_is_not_below_the_clocks_seconds(redis_url: str, namespace: 
     assert before <= first < second
 
 
+@contextmanager
+def frozen(server: RedisServer, broker: RedisBroker) -> Iterator[None]:
+    """The server takes what is sent and answers nothing; only meanwhile the broker's deadline is short."""
+    process, deadline = server._process, broker._store.deadline
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    broker._store.deadline = 0.2
+    try:
+        yield
+    finally:
+        broker._store.deadline = deadline
+        os.kill(process.pid, signal.SIGCONT)
+
+
 def test_a_write_without_a_reply_is_in_doubt_and_may_be_repeated() -> None:
     """Guarantee 1: enqueueing again with that id never makes a second job."""
     with server_with() as server:
-        broker = broker_on(server.url, deadline=0.2)
+        broker = broker_on(server.url)
         broker.open()
         job = new_job()
-        process = server._process
-        assert process is not None
-        os.kill(process.pid, signal.SIGSTOP)
-        try:
-            with pytest.raises(BrokerUnavailable, match="nobody knows whether it is there") as raised:
-                broker.enqueue([job])
-        finally:
-            os.kill(process.pid, signal.SIGCONT)
+        with (
+            frozen(server, broker),
+            pytest.raises(BrokerUnavailable, match="nobody knows whether it is there") as raised,
+        ):
+            broker.enqueue([job])
         assert raised.value.may_have_written
         later = broker_on(server.url)
         later.enqueue([job])
@@ -143,15 +158,12 @@ def test_a_write_without_a_reply_is_in_doubt_and_may_be_repeated() -> None:
 
 def test_a_read_without_a_reply_has_written_nothing() -> None:
     with server_with() as server:
-        broker = broker_on(server.url, deadline=0.2)
+        broker = broker_on(server.url)
         broker.counts()
-        process = server._process
-        assert process is not None
-        os.kill(process.pid, signal.SIGSTOP)
-        try:
-            with pytest.raises(BrokerError, match=r"did not answer within 0\.2 s; nothing was written"):
-                broker.counts()
-        finally:
-            os.kill(process.pid, signal.SIGCONT)
+        with (
+            frozen(server, broker),
+            pytest.raises(BrokerError, match=r"did not answer within 0\.2 s; nothing was written"),
+        ):
+            broker.counts()
         assert broker.counts() == {}
         broker.close()

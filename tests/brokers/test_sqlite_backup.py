@@ -61,7 +61,7 @@ def library(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def broker(tmp_path: Path, library: str) -> Iterator[SQLiteBroker]:
-    made = SQLiteBroker(tmp_path / "jobs.db", library_name=library, deadline=0.3)
+    made = SQLiteBroker(tmp_path / "jobs.db", library_name=library)
     yield made
     made.close()
 
@@ -201,14 +201,15 @@ def test_restore_makes_a_store_where_there_is_none(tmp_path: Path, broker: SQLit
 
 
 def test_restore_is_refused_while_anybody_has_the_store_open(
-    broker: SQLiteBroker, tmp_path: Path, library: str
+    broker: SQLiteBroker, tmp_path: Path, library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A producer remembers the numbers of tasks; under it the contents must not change."""
     enqueue(broker)
     broker.backup(tmp_path / "copy.db")
     other = SQLiteBroker(broker.path, library_name=library)
     newer = enqueue(other)
-    with pytest.raises(BrokerTimeout, match="stayed locked"):
+    with monkeypatch.context() as impatient, pytest.raises(BrokerTimeout, match="stayed locked"):
+        impatient.setattr(broker._store, "deadline", 0.3)
         broker.restore(tmp_path / "copy.db")
     assert newer[0] in ids_in(other)
     other.close()
