@@ -208,9 +208,10 @@ def test_restore_is_refused_while_anybody_has_the_store_open(
     broker.backup(tmp_path / "copy.db")
     other = SQLiteBroker(broker.path, library_name=library)
     newer = enqueue(other)
-    with monkeypatch.context() as impatient, pytest.raises(BrokerTimeout, match="stayed locked"):
+    with monkeypatch.context() as impatient:
         impatient.setattr(broker._store, "deadline", 0.3)
-        broker.restore(tmp_path / "copy.db")
+        with pytest.raises(BrokerTimeout, match="stayed locked"):
+            broker.restore(tmp_path / "copy.db")
     assert newer[0] in ids_in(other)
     other.close()
     broker.restore(tmp_path / "copy.db")
