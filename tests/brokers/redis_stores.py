@@ -14,9 +14,6 @@ from tests.servers.redis import RedisServer
 
 SLOTS = 16_384
 
-HIGHEST_PORT = 55_535
-"""A cluster's nodes talk to each other on a port that is 10,000 higher."""
-
 
 def broker_on(
     url: str, namespace: str = "comanda", *, clock: Clock | None = None, deadline: float = 5.0
@@ -32,9 +29,6 @@ def server_with(**settings: str) -> Iterator[RedisServer]:
     """Run a server of its own; `maxmemory_policy="noeviction"` is maxmemory-policy."""
     options = {name.replace("_", "-"): value for name, value in settings.items()}
     server = RedisServer(options)
-    while server.port > HIGHEST_PORT:
-        server.close()
-        server = RedisServer(options)
     try:
         server.start()
         yield server

@@ -57,7 +57,7 @@ def address(database: Path) -> Iterator[str]:
 @pytest.fixture
 def client(address: str) -> Iterator[httpx.Client]:
     """A visitor of that server."""
-    with httpx.Client(base_url=address, trust_env=False) as visitor:
+    with httpx.Client(base_url=address, trust_env=False, timeout=60) as visitor:
         yield visitor
 
 

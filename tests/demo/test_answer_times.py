@@ -40,8 +40,9 @@ def test_answers_take_no_longer_while_the_slow_step_hangs(start_server: StartSer
     language_model.arrived.clear()
     held = post(client)[0]
     language_model.arrived.wait()
-    slowest = 2 * max(seconds for _, seconds in quick) + 0.050
+    before = [seconds for _, seconds in quick]
+    usual, slowest = max(0.050, 2 * statistics.median(before)), 2 * max(before) + 0.050
     # Answers that wait for the slow step wait in every round; what else the machine does at times, only in some.
     rounds = ([post(client)[1] for _ in range(POSTS)] for _ in range(ROUNDS))
-    assert any(statistics.median(during) < 0.050 and max(during) < slowest for during in rounds)
+    assert any(statistics.median(during) < usual and max(during) < slowest for during in rounds)
     assert client.get(f"/logs/{held}").json()["job"]["state"] == "running"

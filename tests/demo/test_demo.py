@@ -83,7 +83,7 @@ def test_it_serves_on_the_next_free_port_until_it_is_interrupted(tmp_path: Path)
             assert any("Serving until Ctrl-C" in line for line in process.stdout)
             found = re.search(r"http://127\.0\.0\.1:(\d+)", opening)
             assert found is not None
-            page = httpx.get(found[0], trust_env=False)
+            page = httpx.get(found[0], trust_env=False, timeout=60)
             process.send_signal(signal.SIGINT)
             assert process.wait() == 0
     assert f"Port {port} is taken" in opening

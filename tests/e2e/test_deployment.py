@@ -156,7 +156,7 @@ def test_the_api_serves_and_says_whether_it_does(
     api = start(at(port, command))
     api.line("Uvicorn running on")
     paths = {name: container("api")[name]["httpGet"]["path"] for name in ("livenessProbe", "readinessProbe")}
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
         assert [client.get(path).status_code for path in paths.values()] == [200, 200]
         assert run(at(port, health("api"))).returncode == 0
         job = client.post("/reports", params={"month": "may"})
@@ -174,7 +174,7 @@ def test_the_api_is_alive_but_not_ready_without_its_store(
     port = free_port()
     api = start(at(port, services()["api"]["command"]))
     api.line("Uvicorn running on")
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
         assert client.get(container("api")["livenessProbe"]["httpGet"]["path"]).status_code == 200
         assert client.get(container("api")["readinessProbe"]["httpGet"]["path"]).status_code == 503
     assert run(at(port, health("api"))).returncode != 0

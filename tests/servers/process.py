@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 PATIENCE = 60.0
 """Seconds that a server gets to start."""
 
 
+PORTS = range(10_000, 22_768)
+"""Below those that the system gives to clients (32,768 and above): a server that is down for a moment, or not up yet,
+must not find its port taken by somebody's connection. A cluster's nodes talk to each other 10,000 higher."""
+
+
 def free_port() -> int:
     """Return a loopback port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def unprivileged() -> int | None:
