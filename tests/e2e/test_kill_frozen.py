@@ -82,8 +82,8 @@ def test_the_late_finish_of_a_frozen_worker_is_refused_and_a_new_child_takes_its
     late.let_go()
     for pid in (late.pid, frozen.pid):
         os.kill(pid, signal.SIGCONT)
-    frozen.line(r"was declared dead while it lived|LostLease")
-    frozen.line("is at work")
+    frozen.nth(r"was declared dead while it lived|LostLease")
+    frozen.nth("is at work", 2)
     assert job.refresh().state == State.SUCCESSFUL
     assert [attempt.outcome for attempt in job.attempts] == ["lost", "successful"]
     assert frozen.stop() == rescuer.stop() == 0
