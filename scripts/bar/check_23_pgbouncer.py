@@ -62,7 +62,7 @@ def result(shop: Shop) -> tuple[bool, str]:
         begin = time.monotonic()
         shop.noop.enqueue(n).result(timeout=_LONG)
         took.append((time.monotonic() - begin) * 1e3)
-    return max(took) < 2_000, f"{median(took):.0f} ms from enqueue to result by polling, at most {max(took):.0f} ms"
+    return median(took) < 1_000, f"{median(took):.0f} ms from enqueue to result by polling, at most {max(took):.0f} ms"
 
 
 def transactional_enqueue(shop: Shop) -> tuple[bool, str]:
@@ -104,7 +104,7 @@ def due_times(shop: Shop) -> tuple[bool, str]:
     shop.app.broker.reschedule(JobFilter(ids=(bytes.fromhex(moved.id.replace("-", "")),)), 0)
     answers = moved.result(timeout=_LONG), later.result(timeout=_LONG)
     took = time.monotonic() - begin
-    good = answers == (8, 7) and 1.0 <= took < 3.0
+    good = answers == (8, 7) and 1.0 <= took < 10.0
     return good, f"run_after=1.0: done after {took:.2f} s; a moved one was done before"
 
 

@@ -37,6 +37,17 @@ def test_the_room_of_removed_jobs_is_given_back_and_the_others_stay(tmp_path: Pa
     assert elsewhere(_CHECK, broker.path) == "ok"
 
 
+def test_each_round_takes_a_step_however_little_time_the_machine_leaves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space, "SECONDS", 0.0)
+    broker = open_sqlite(tmp_path / "jobs.db")
+    ids = [job_id for _ in range(10) for job_id in enqueue(broker, 100, payload=b"x" * 10_000)]
+    broker.delete(JobFilter(ids=tuple(ids)))
+    assert space.give_back(broker._store) == space.STEP
+    broker.close()
+
+
 @both_libraries
 def test_a_few_free_pages_are_not_worth_a_write(tmp_path: Path, name: str) -> None:
     broker = open_sqlite(tmp_path / "jobs.db", name)

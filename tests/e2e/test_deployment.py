@@ -180,6 +180,7 @@ def test_the_api_is_alive_but_not_ready_without_its_store(
     assert run(at(port, health("api"))).returncode != 0
 
 
+@pytest.mark.timeout(300)  # 15 commands, one after the other
 @pytest.mark.parametrize(
     ("command", "grace"),
     [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +15,7 @@ from comanda import JobCancelled, State
 from .processes import SOON, Gate, Launcher, await_end
 
 KITCHEN = "tests.e2e.apps.kitchen:app"
-SHORT_LEASE = {"COMANDA_LEASE": "1.5", "COMANDA_HEARTBEAT": "0.3", "COMANDA_RESCUE": "0.3"}
+SHORT_LEASE = {"COMANDA_LEASE": "2", "COMANDA_HEARTBEAT": "0.8", "COMANDA_RESCUE": "0.3"}
 
 
 def test_the_supervisor_does_not_import_the_app(launcher: Launcher, kitchen: ModuleType, tmp_path: Path) -> None:
@@ -47,7 +46,7 @@ def test_a_child_leads_its_own_session_and_inherits_nothing_but_its_channel(
 def test_a_task_that_holds_the_interpreter_for_three_leases_runs_once(launcher: Launcher, kitchen: ModuleType) -> None:
     launcher.worker(KITCHEN, **SHORT_LEASE)
     rescuer = launcher.worker(KITCHEN, **SHORT_LEASE)
-    assert kitchen.hold.enqueue(4.8).result(SOON) == 1
+    assert kitchen.hold.enqueue(6.2).result(SOON) == 1
     assert "silent" not in rescuer.output()
 
 
@@ -57,7 +56,7 @@ def test_a_frozen_supervisor_costs_no_job(launcher: Launcher, kitchen: ModuleTyp
     visit = gate.visit()
     worker.send(signal.SIGSTOP)
     rescuer = launcher.worker(KITCHEN, "-q", "other", **SHORT_LEASE)
-    assert kitchen.hold.using(queue="other").enqueue(4.5).result(SOON) == 1  # three leases pass
+    assert kitchen.hold.using(queue="other").enqueue(6.0).result(SOON) == 1  # three leases pass
     visit.let_go()
     assert job.result(SOON) == 1
     worker.send(signal.SIGCONT)
@@ -147,15 +146,13 @@ def test_a_child_that_is_told_to_stop_goes_in_order_and_is_replaced(
 def test_a_stop_request_reaches_a_running_job_of_another_process_at_once(
     launcher: Launcher, kitchen: ModuleType, gate: Gate
 ) -> None:
-    launcher.worker(KITCHEN)
+    launcher.worker(KITCHEN, COMANDA_LEASE="3600", COMANDA_HEARTBEAT="1200")  # the next heartbeat is far away
     job = kitchen.obey.enqueue()
     visit = gate.visit()
     visit.let_go()
-    began = time.monotonic()
     job.cancel()
     with pytest.raises(JobCancelled):
         job.result(SOON)
-    assert time.monotonic() - began < 3, "the next heartbeat would have been enough"
 
 
 def test_a_task_that_forks_runs_once_and_leaves_its_worker_well(launcher: Launcher, kitchen: ModuleType) -> None:

@@ -32,7 +32,7 @@ RESUMED = 5.0
 """Seconds within which jobs run again once the server answers."""
 DEADLINE = 5.0
 """Seconds within which every call of `enqueue` answers or raises."""
-SLACK = 1.0
+SLACK = 4.0
 """Seconds that a busy machine may add to a deadline."""
 
 

@@ -12,7 +12,7 @@ from comanda.brokers.records import Beat, Demand, JobFilter, NewJob, WorkerInfo
 from comanda.errors import BrokerUnavailable
 from comanda.ids import new_ids
 from comanda.settings import Settings
-from comanda.worker import presence
+from comanda.worker import presence, upkeep
 from comanda.worker.inline import run_jobs
 from comanda.worker.presence import Presence
 from comanda.worker.repeating import Repeating
@@ -60,10 +60,10 @@ def test_owners_of_ones_own_are_left_to_their_supervisor(shared_app: Comanda) ->
 def test_beats_go_out_for_all_owners_and_their_answer_is_heard(shared_app: Comanda) -> None:
     owner = _held_by_a_dead_worker(shared_app, started=0)
     beats: list[Beat] = []
-    upkeep = _upkeep(shared_app, [owner], beats)
-    upkeep.beat()
+    at_work = _upkeep(shared_app, [owner], beats)
+    at_work.beat()
     shared_app.broker.release(owner, ())
-    upkeep.beat()
+    at_work.beat()
     assert [beat.lost for beat in beats] == [[], [owner]]
 
 
@@ -81,6 +81,20 @@ def test_finished_jobs_are_removed_by_age(shared_app: Comanda) -> None:
     assert run_jobs(shared_app) == 1
     beats: list[Beat] = []
     Upkeep(shared_app.broker, shared_app.broker, Settings(keep_successful=0.0), list, beats.append).keep_house()
+    assert states(shared_app) == {}
+
+
+def test_housekeeping_gets_on_however_little_time_the_machine_leaves_it(
+    shared_app: Comanda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "PRUNING", 0.0)
+
+    @shared_app.task(name="task")
+    def task() -> None: ...
+
+    task.enqueue()
+    assert run_jobs(shared_app) == 1
+    Upkeep(shared_app.broker, shared_app.broker, Settings(keep_successful=0.0), list, lambda _: None).keep_house()
     assert states(shared_app) == {}
 
 

@@ -92,16 +92,15 @@ class Upkeep:
         until = time.monotonic() + PRUNING
         settings = self._settings
         removed = 0
-        while time.monotonic() < until:
+        while True:
             step = self._broker.prune(
                 successful_before=now - round(settings.keep_successful * SECOND),
                 ended_before=now - round(settings.keep_failed * SECOND),
                 keep_at_most=settings.keep_at_most,
             )
             removed += step
-            if not step:
-                break
-        return removed
+            if not step or time.monotonic() >= until:
+                return removed
 
 
 def handed_back(jobs: int, started: int) -> str:

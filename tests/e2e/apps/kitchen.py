@@ -14,7 +14,7 @@ from tests.e2e.evidence import write_line
 app = Comanda()
 
 ONCE = Retry(max_attempts=1)
-LIMIT = 0.2
+LIMIT = 0.5
 
 with Path("imported.log").open("a") as log:
     log.write(f"{os.getpid()}\n")

@@ -52,11 +52,11 @@ async def sums(left: int, right: int) -> dict[str, str]:
 async def result(job_id: str) -> dict[str, int]:
     """Wait for the sum."""
     job = await app.aget_job(job_id)
-    return {"sum": await job.aresult(10)}
+    return {"sum": await job.aresult(20)}
 
 
 @api.get("/workers")
 async def worker() -> dict[str, int]:
     """Tell which process works."""
     job = await where.aenqueue()
-    return {"pid": await job.aresult(10)}
+    return {"pid": await job.aresult(20)}

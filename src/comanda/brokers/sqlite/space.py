@@ -28,13 +28,18 @@ _INCREMENTAL = 2
 
 
 def give_back(store: Store) -> int:
-    """Return free pages to the file system while too many are free, for at most SECONDS; return how many."""
+    """Return free pages to the file system while too many are free; return how many.
+
+    A step in any case, however busy the machine is, and more for SECONDS.
+    """
     until = time.monotonic() + SECONDS
     given = 0
-    while _excess(store) and time.monotonic() < until:
+    while _excess(store):
         with store.write(durable=False) as session:
             session.run(f"PRAGMA incremental_vacuum({STEP})")
         given += STEP
+        if time.monotonic() >= until:
+            break
     return given
 
 
