@@ -29,6 +29,11 @@ app = Comanda({url!r}, namespace={namespace!r}, lease=2, heartbeat=0.5, rescue=0
 @app.task
 def add(left: int, right: int) -> int:
     return left + right
+
+
+@app.task(isolate=True)
+def measure(text: str) -> int:
+    return len(text)
 """
 
 
@@ -166,6 +171,12 @@ def test_only_one_of_two_starts_a_group_and_the_other_takes_over(
     assert module.add.enqueue(3, 3).result(SOON) == 6
     assert len(module.app.broker.workers()) == 2
     second.stop()
+
+
+def test_an_isolated_job_gets_arguments_as_large_as_the_limit_allows(module: ModuleType) -> None:
+    worker = module.app.start_worker(log_level="ERROR")
+    assert module.measure.enqueue("x" * 1_000_000).result(SOON) == 1_000_000
+    worker.stop()
 
 
 def test_a_supervisor_that_dies_is_started_again(module: ModuleType, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 
 import pytest
@@ -120,6 +121,28 @@ def test_a_message_larger_than_one_read_arrives_whole() -> None:
     while not received:
         received += other.receive()
     assert received == [messages.Refused(text, 2)]
+    ours.close()
+    other.close()
+
+
+def test_the_first_message_arrives_whole_and_what_came_with_it_comes_next() -> None:
+    ours, theirs = channel.pair()
+    other = channel.Channel(theirs)
+    large = messages.Refused("x" * 150_000, 2)
+
+    def send() -> None:
+        for message in (large, messages.Renewed()):
+            ours.send(message)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    assert other.first() == large
+    assert other.receive() == [messages.Renewed()]
+    sender.join()
+    for _ in range(2):
+        assert ours.send(messages.Renewed())
+    assert other.first() == messages.Renewed()
+    assert other.receive() == [messages.Renewed()]
     ours.close()
     other.close()
 

@@ -24,6 +24,7 @@ class Channel:
         self._end = end
         self._sending = threading.Lock()
         self._partial = b""
+        self._early: list[Message] = []
         _open.add(self)
 
     def fileno(self) -> int:
@@ -41,6 +42,9 @@ class Channel:
 
     def receive(self) -> list[Message]:
         """Return the messages that have arrived, waiting for something to arrive; raises EOFError at the end."""
+        if self._early:
+            early, self._early = self._early, []
+            return early
         try:
             chunk = self._end.recv(_CHUNK)
         except OSError:
@@ -49,6 +53,13 @@ class Channel:
             raise EOFError
         *lines, self._partial = (self._partial + chunk).split(b"\n")
         return [_decode(line) for line in lines]
+
+    def first(self) -> Message:
+        """Return the first message, however large; those that came with it are received next. Raises EOFError."""
+        while not (received := self.receive()):
+            continue
+        message, *self._early = received
+        return message
 
     def close(self) -> None:
         """Close this end."""

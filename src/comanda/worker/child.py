@@ -228,7 +228,7 @@ class Child:
 def main(descriptor: int) -> None:
     """Be a child."""
     channel = inherited(descriptor)
-    (work,) = channel.receive()
+    work = channel.first()
     if not isinstance(work, messages.Work):
         raise TypeError(f"expected to be told what to do, got {type(work).__name__}")
     child = _begin(channel, work)

@@ -21,7 +21,7 @@ from .surrounded import tasks_at_work
 def main(descriptor: int) -> None:
     """Receive one job, run it on the main thread, send what became of it."""
     channel = inherited(descriptor)
-    (run,) = channel.receive()
+    run = channel.first()
     if not isinstance(run, Run):
         raise TypeError(f"expected a job to run, got {type(run).__name__}")
     extend_search(run.search)

@@ -272,7 +272,7 @@ class Supervisor:
 def main(descriptor: int) -> int:
     """Be the supervisor of an embedded worker; return the exit code."""
     parent = inherited(descriptor)
-    (work,) = parent.receive()
+    work = parent.first()
     if not isinstance(work, messages.Work):
         raise TypeError(f"expected to be told what to do, got {type(work).__name__}")
     return Supervisor(work, parent).run()
